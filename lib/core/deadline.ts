@@ -1,0 +1,43 @@
+/** A deadline that blames Redis only for what Redis did: a blocked event loop is not a slow reply. */
+
+/** How often a timer that itself fired late may be set again before its verdict counts. */
+const MAX_EXTENSIONS = 2;
+
+/**
+ * Calls `onMissed` once `ms` are over, and returns the function that calls it off.
+ *
+ * A timer that fires late shows that this process was busy: the reply may lie unread in the socket, or the command may
+ * not even have left. So the deadline moves on a little, and the verdict always waits for two turns of the event loop,
+ * in which the sockets are polled.
+ */
+export function startDeadline(ms: number, onMissed: () => void): () => void {
+	let isOver = false;
+	let extensions = 0;
+	let timer = arm(ms);
+
+	return function callOff() {
+		isOver = true;
+		clearTimeout(timer);
+	};
+
+	function arm(delay: number): NodeJS.Timeout {
+		const dueAt = performance.now() + delay;
+		return setTimeout(function judge() {
+			const isLate = performance.now() - dueAt > ms / 10;
+			if (!isLate || extensions === MAX_EXTENSIONS)
+				return afterSocketsWerePolled(miss);
+			extensions += 1;
+			timer = arm(ms / 4);
+		}, delay).unref();
+	}
+
+	function miss() {
+		if (isOver) return;
+		isOver = true;
+		onMissed();
+	}
+}
+
+function afterSocketsWerePolled(then: () => void): void {
+	setImmediate(() => setImmediate(then));
+}
