@@ -1,10 +1,10 @@
 /** Whether one feature may use one Redis just now; closed means yes, open means that calls fail at once. */
-import { redisStateChannel } from "./channels.js";
-import { startDeadline } from "./deadline.js";
-import type { Redis } from "./redis.js";
+import { redisStateChannel } from './channels.js';
+import { startDeadline } from './deadline.js';
+import type { Redis } from './redis.js';
 
 /** Why Redis counts as away. */
-export type OutageReason = "not-ready" | "deadline" | "connection" | "loading";
+export type OutageReason = 'not-ready' | 'deadline' | 'connection' | 'loading';
 
 const MISSES_TO_OPEN = 3;
 const PROBE_EVERY_MS = 100;
@@ -12,101 +12,96 @@ const PROBE_EVERY_MS = 100;
 const PROBE_LOST_MS = 1000;
 
 export class Breaker {
-	readonly #redis: Redis;
-	readonly #feature: string;
-	#reason: OutageReason | undefined;
-	#misses = 0;
-	#probeSentAt = Number.NEGATIVE_INFINITY;
-	#probesOut = 0;
+  readonly #redis: Redis;
+  readonly #feature: string;
+  #reason: OutageReason | undefined;
+  #misses = 0;
+  #probeSentAt = Number.NEGATIVE_INFINITY;
+  #probesOut = 0;
 
-	constructor(redis: Redis, feature: string) {
-		this.#redis = redis;
-		this.#feature = feature;
-	}
+  constructor(redis: Redis, feature: string) {
+    this.#redis = redis;
+    this.#feature = feature;
+  }
 
-	/** Why calls fail at once; undefined while they are let through. */
-	get openBecause(): OutageReason | undefined {
-		return this.#reason;
-	}
+  /** Why calls fail at once; undefined while they are let through. */
+  get openBecause(): OutageReason | undefined {
+    return this.#reason;
+  }
 
-	/** Redis answered, be it with an error reply. */
-	noteAnswer(): void {
-		this.#misses = 0;
-	}
+  /** Redis answered, be it with an error reply. */
+  noteAnswer(): void {
+    this.#misses = 0;
+  }
 
-	/** A call missed its deadline. */
-	noteMiss(deadlineMs: number): void {
-		this.#misses += 1;
-		if (this.#misses >= MISSES_TO_OPEN) this.open("deadline", deadlineMs);
-	}
+  /** A call missed its deadline. */
+  noteMiss(deadlineMs: number): void {
+    this.#misses += 1;
+    if (this.#misses >= MISSES_TO_OPEN) this.open('deadline', deadlineMs);
+  }
 
-	/** Fails all calls from now on, until a probe is answered within `deadlineMs`. */
-	open(reason: OutageReason, deadlineMs: number): void {
-		if (this.#reason !== undefined) return;
-		this.#reason = reason;
-		if (redisStateChannel.hasSubscribers)
-			redisStateChannel.publish({
-				feature: this.#feature,
-				state: "down",
-				reason,
-			});
-		this.#probeLater(deadlineMs);
-	}
+  /** Fails all calls from now on, until a probe is answered within `deadlineMs`. */
+  open(reason: OutageReason, deadlineMs: number): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    if (redisStateChannel.hasSubscribers)
+      redisStateChannel.publish({
+        feature: this.#feature,
+        state: 'down',
+        reason,
+      });
+    this.#probeLater(deadlineMs);
+  }
 
-	#close(): void {
-		if (this.#reason === undefined) return;
-		this.#reason = undefined;
-		this.#misses = 0;
-		if (redisStateChannel.hasSubscribers)
-			redisStateChannel.publish({ feature: this.#feature, state: "up" });
-	}
+  #close(): void {
+    if (this.#reason === undefined) return;
+    this.#reason = undefined;
+    this.#misses = 0;
+    if (redisStateChannel.hasSubscribers) redisStateChannel.publish({ feature: this.#feature, state: 'up' });
+  }
 
-	#probeLater(deadlineMs: number): void {
-		const timer = setTimeout(() => {
-			if (this.#reason === undefined) return;
-			if (this.#mayProbe()) this.#probe(deadlineMs);
-			this.#probeLater(deadlineMs);
-		}, PROBE_EVERY_MS);
-		timer.unref();
-	}
+  #probeLater(deadlineMs: number): void {
+    const timer = setTimeout(() => {
+      if (this.#reason === undefined) return;
+      if (this.#mayProbe()) this.#probe(deadlineMs);
+      this.#probeLater(deadlineMs);
+    }, PROBE_EVERY_MS);
+    timer.unref();
+  }
 
-	#mayProbe(): boolean {
-		if (!this.#redis.isReady()) return false;
-		return (
-			this.#probesOut === 0 ||
-			performance.now() - this.#probeSentAt >= PROBE_LOST_MS
-		);
-	}
+  #mayProbe(): boolean {
+    if (!this.#redis.isReady()) return false;
+    return this.#probesOut === 0 || performance.now() - this.#probeSentAt >= PROBE_LOST_MS;
+  }
 
-	/** A late answer does not close the breaker, for the next call would be late too; but it is worth asking again at once. */
-	#probe(deadlineMs: number): void {
-		let isLate = false;
-		this.#probesOut += 1;
-		this.#probeSentAt = performance.now();
-		const callOff = startDeadline(deadlineMs, () => {
-			isLate = true;
-		});
-		const settle = (error?: unknown) => {
-			callOff();
-			this.#probesOut -= 1;
-			if (this.#reason === undefined || outageIn(error) !== undefined) return;
-			if (!isLate) return this.#close();
-			if (this.#probesOut === 0 && this.#redis.isReady())
-				this.#probe(deadlineMs);
-		};
-		callSafely(() => this.#redis.ping()).then(() => settle(), settle);
-	}
+  /** A late answer does not close the breaker, for the next call would be late too; but it is worth asking again at once. */
+  #probe(deadlineMs: number): void {
+    let isLate = false;
+    this.#probesOut += 1;
+    this.#probeSentAt = performance.now();
+    const callOff = startDeadline(deadlineMs, () => {
+      isLate = true;
+    });
+    const settle = (error?: unknown) => {
+      callOff();
+      this.#probesOut -= 1;
+      if (this.#reason === undefined || outageIn(error) !== undefined) return;
+      if (!isLate) return this.#close();
+      if (this.#probesOut === 0 && this.#redis.isReady()) this.#probe(deadlineMs);
+    };
+    callSafely(() => this.#redis.ping()).then(() => settle(), settle);
+  }
 }
 
 const breakers = new WeakMap<Redis, Map<string, Breaker>>();
 
 /** The breaker that all instances of a feature share on one client. */
 export function breakerOf(redis: Redis, feature: string): Breaker {
-	const byFeature = breakers.get(redis) ?? new Map<string, Breaker>();
-	breakers.set(redis, byFeature);
-	const breaker = byFeature.get(feature) ?? new Breaker(redis, feature);
-	byFeature.set(feature, breaker);
-	return breaker;
+  const byFeature = breakers.get(redis) ?? new Map<string, Breaker>();
+  breakers.set(redis, byFeature);
+  const breaker = byFeature.get(feature) ?? new Breaker(redis, feature);
+  byFeature.set(feature, breaker);
+  return breaker;
 }
 
 /**
@@ -116,24 +111,24 @@ export function breakerOf(redis: Redis, feature: string): Breaker {
  * whatever else a client rejects with came from the client or the network.
  */
 export function outageIn(error: unknown): OutageReason | undefined {
-	if (error === undefined) return undefined;
-	const message = error instanceof Error ? error.message : String(error);
-	if (message.startsWith("LOADING")) return "loading";
-	return isErrorReply(error, message) ? undefined : "connection";
+  if (error === undefined) return undefined;
+  const message = error instanceof Error ? error.message : String(error);
+  if (message.startsWith('LOADING')) return 'loading';
+  return isErrorReply(error, message) ? undefined : 'connection';
 }
 
 const ERROR_REPLY = /^[A-Z][A-Z0-9_]+(?: |$)/;
 
 function isErrorReply(error: unknown, message: string): boolean {
-	if (error instanceof TypeError || error instanceof RangeError) return true;
-	return ERROR_REPLY.test(message) || (error as Error).name === "ReplyError";
+  if (error instanceof TypeError || error instanceof RangeError) return true;
+  return ERROR_REPLY.test(message) || (error as Error).name === 'ReplyError';
 }
 
 /** A client may throw where it promises to reject. */
 export function callSafely<T>(call: () => Promise<T>): Promise<T> {
-	try {
-		return Promise.resolve(call());
-	} catch (error) {
-		return Promise.reject(error);
-	}
+  try {
+    return Promise.resolve(call());
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }

@@ -11,33 +11,32 @@ const MAX_EXTENSIONS = 2;
  * in which the sockets are polled.
  */
 export function startDeadline(ms: number, onMissed: () => void): () => void {
-	let isOver = false;
-	let extensions = 0;
-	let timer = arm(ms);
+  let isOver = false;
+  let extensions = 0;
+  let timer = arm(ms);
 
-	return function callOff() {
-		isOver = true;
-		clearTimeout(timer);
-	};
+  return function callOff() {
+    isOver = true;
+    clearTimeout(timer);
+  };
 
-	function arm(delay: number): NodeJS.Timeout {
-		const dueAt = performance.now() + delay;
-		return setTimeout(function judge() {
-			const isLate = performance.now() - dueAt > ms / 10;
-			if (!isLate || extensions === MAX_EXTENSIONS)
-				return afterSocketsWerePolled(miss);
-			extensions += 1;
-			timer = arm(ms / 4);
-		}, delay).unref();
-	}
+  function arm(delay: number): NodeJS.Timeout {
+    const dueAt = performance.now() + delay;
+    return setTimeout(function judge() {
+      const isLate = performance.now() - dueAt > ms / 10;
+      if (!isLate || extensions === MAX_EXTENSIONS) return afterSocketsWerePolled(miss);
+      extensions += 1;
+      timer = arm(ms / 4);
+    }, delay).unref();
+  }
 
-	function miss() {
-		if (isOver) return;
-		isOver = true;
-		onMissed();
-	}
+  function miss() {
+    if (isOver) return;
+    isOver = true;
+    onMissed();
+  }
 }
 
 function afterSocketsWerePolled(then: () => void): void {
-	setImmediate(() => setImmediate(then));
+  setImmediate(() => setImmediate(then));
 }

@@ -1,11 +1,11 @@
 /** Every error that this package makes on purpose: a stable code, a remedy in the message, a place to read on. */
 
 export type SuiteErrorCode =
-	| "ERS_INVALID_OPTION"
-	| "ERS_INVALID_CLIENT"
-	| "ERS_NAME_IN_USE"
-	| "ERS_REDIS_UNAVAILABLE"
-	| "ERS_REDIS_REFUSED";
+  | 'ERS_INVALID_OPTION'
+  | 'ERS_INVALID_CLIENT'
+  | 'ERS_NAME_IN_USE'
+  | 'ERS_REDIS_UNAVAILABLE'
+  | 'ERS_REDIS_REFUSED';
 
 /**
  * An error with a stable `code`.
@@ -13,52 +13,37 @@ export type SuiteErrorCode =
  * Compare codes, never `instanceof`: an app that loads both the ESM and the CommonJS build has two of these classes.
  */
 export class SuiteError extends Error {
-	/** Stable, upper case, `ERS_...`. */
-	readonly code: SuiteErrorCode;
-	/** Where the docs explain this code. */
-	readonly help: string;
+  /** Stable, upper case, `ERS_...`. */
+  readonly code: SuiteErrorCode;
+  /** Where the docs explain this code. */
+  readonly help: string;
 
-	constructor(
-		code: SuiteErrorCode,
-		message: string,
-		options?: { readonly cause?: unknown },
-	) {
-		super(message, options);
-		this.name = "SuiteError";
-		this.code = code;
-		this.help = `docs/errors.md#${code.toLowerCase()}`;
-	}
+  constructor(code: SuiteErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.name = 'SuiteError';
+    this.code = code;
+    this.help = `docs/errors.md#${code.toLowerCase()}`;
+  }
 }
 
 /** Whether `error` is one of ours with that code, from whichever build. */
 export function hasCode(error: unknown, code: SuiteErrorCode): boolean {
-	return error instanceof Error && (error as { code?: unknown }).code === code;
+  return error instanceof Error && (error as { code?: unknown }).code === code;
 }
 
 /** Whether Redis could not be used for this call, because it is away or because it refused the command. */
 export function isRedisTrouble(error: unknown): boolean {
-	return (
-		hasCode(error, "ERS_REDIS_UNAVAILABLE") ||
-		hasCode(error, "ERS_REDIS_REFUSED")
-	);
+  return hasCode(error, 'ERS_REDIS_UNAVAILABLE') || hasCode(error, 'ERS_REDIS_REFUSED');
 }
 
 /** A bad option: what was given, and what to write instead. */
-export function invalidOption(
-	option: string,
-	given: unknown,
-	remedy: string,
-): SuiteError {
-	return new SuiteError(
-		"ERS_INVALID_OPTION",
-		`${option}: ${describe(given)} will not do. ${remedy}`,
-	);
+export function invalidOption(option: string, given: unknown, remedy: string): SuiteError {
+  return new SuiteError('ERS_INVALID_OPTION', `${option}: ${describe(given)} will not do. ${remedy}`);
 }
 
 function describe(value: unknown): string {
-	if (typeof value === "string") return JSON.stringify(value.slice(0, 60));
-	if (typeof value === "function") return "a function";
-	if (typeof value === "object" && value !== null)
-		return Array.isArray(value) ? "an array" : "an object";
-	return String(value);
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 60));
+  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
+  return String(value);
 }

@@ -1,129 +1,111 @@
 /** Every call to Redis on a request's path goes through here: a deadline over each, a breaker over all. */
-import {
-	type Breaker,
-	breakerOf,
-	callSafely,
-	type OutageReason,
-	outageIn,
-} from "./breaker.js";
-import { type RedisClient, redisOf } from "./client.js";
-import { startDeadline } from "./deadline.js";
-import { SuiteError } from "./errors.js";
-import type { Redis } from "./redis.js";
+import { type Breaker, breakerOf, callSafely, type OutageReason, outageIn } from './breaker.js';
+import { type RedisClient, redisOf } from './client.js';
+import { startDeadline } from './deadline.js';
+import { SuiteError } from './errors.js';
+import type { Redis } from './redis.js';
 
 export interface Guard {
-	/** The same client without a deadline, for what is not on a request's path. */
-	readonly redis: Redis;
-	/** Whether a call made now would be sent. */
-	isUsable(): boolean;
-	/**
-	 * Runs one call under the deadline; an answer that comes later is dropped.
-	 *
-	 * @throws SuiteError ERS_REDIS_UNAVAILABLE: Redis is away, too slow, or the breaker is open (then within microseconds,
-	 * and nothing was sent). ERS_REDIS_REFUSED: Redis answered with an error (OOM, READONLY, NOAUTH ...), see `cause`.
-	 */
-	run<T>(call: (redis: Redis) => Promise<T>): Promise<T>;
+  /** The same client without a deadline, for what is not on a request's path. */
+  readonly redis: Redis;
+  /** Whether a call made now would be sent. */
+  isUsable(): boolean;
+  /**
+   * Runs one call under the deadline; an answer that comes later is dropped.
+   *
+   * @throws SuiteError ERS_REDIS_UNAVAILABLE: Redis is away, too slow, or the breaker is open (then within microseconds,
+   * and nothing was sent). ERS_REDIS_REFUSED: Redis answered with an error (OOM, READONLY, NOAUTH ...), see `cause`.
+   */
+  run<T>(call: (redis: Redis) => Promise<T>): Promise<T>;
 }
 
 export interface GuardOptions {
-	/** All guards of one feature on one client share a breaker. */
-	readonly feature: string;
-	/** How long one call may take, in milliseconds. */
-	readonly deadlineMs: number;
+  /** All guards of one feature on one client share a breaker. */
+  readonly feature: string;
+  /** How long one call may take, in milliseconds. */
+  readonly deadlineMs: number;
 }
 
 /** @throws SuiteError ERS_INVALID_CLIENT when `client` is no client that we know. */
-export function guardRedis(
-	client: RedisClient,
-	{ feature, deadlineMs }: GuardOptions,
-): Guard {
-	const redis = redisOf(client);
-	const breaker = breakerOf(redis, feature);
+export function guardRedis(client: RedisClient, { feature, deadlineMs }: GuardOptions): Guard {
+  const redis = redisOf(client);
+  const breaker = breakerOf(redis, feature);
 
-	return {
-		redis,
-		isUsable: () => redis.isReady() && breaker.openBecause === undefined,
-		run(call) {
-			if (breaker.openBecause !== undefined)
-				return Promise.reject(unavailable(feature, breaker.openBecause));
-			if (!redis.isReady())
-				return Promise.reject(
-					giveUp(breaker, feature, "not-ready", deadlineMs),
-				);
-			return runWithin(deadlineMs, feature, breaker, () => call(redis));
-		},
-	};
+  return {
+    redis,
+    isUsable: () => redis.isReady() && breaker.openBecause === undefined,
+    run(call) {
+      if (breaker.openBecause !== undefined) return Promise.reject(unavailable(feature, breaker.openBecause));
+      if (!redis.isReady()) return Promise.reject(giveUp(breaker, feature, 'not-ready', deadlineMs));
+      return runWithin(deadlineMs, feature, breaker, () => call(redis));
+    },
+  };
 }
 
 function runWithin<T>(
-	deadlineMs: number,
-	feature: string,
-	breaker: Breaker,
-	call: () => Promise<T>,
+  deadlineMs: number,
+  feature: string,
+  breaker: Breaker,
+  call: () => Promise<T>,
 ): Promise<T> {
-	return new Promise<T>((resolve, reject) => {
-		let isMissed = false;
-		const callOff = startDeadline(deadlineMs, function miss() {
-			isMissed = true;
-			breaker.noteMiss(deadlineMs);
-			reject(unavailable(feature, "deadline"));
-		});
+  return new Promise<T>((resolve, reject) => {
+    let isMissed = false;
+    const callOff = startDeadline(deadlineMs, function miss() {
+      isMissed = true;
+      breaker.noteMiss(deadlineMs);
+      reject(unavailable(feature, 'deadline'));
+    });
 
-		callSafely(call).then(
-			function answered(reply) {
-				callOff();
-				if (isMissed) return;
-				breaker.noteAnswer();
-				resolve(reply);
-			},
-			function failed(error: unknown) {
-				callOff();
-				if (isMissed) return;
-				const reason = outageIn(error);
-				if (reason !== undefined)
-					return reject(giveUp(breaker, feature, reason, deadlineMs, error));
-				breaker.noteAnswer();
-				reject(refused(feature, error));
-			},
-		);
-	});
+    callSafely(call).then(
+      function answered(reply) {
+        callOff();
+        if (isMissed) return;
+        breaker.noteAnswer();
+        resolve(reply);
+      },
+      function failed(error: unknown) {
+        callOff();
+        if (isMissed) return;
+        const reason = outageIn(error);
+        if (reason !== undefined) return reject(giveUp(breaker, feature, reason, deadlineMs, error));
+        breaker.noteAnswer();
+        reject(refused(feature, error));
+      },
+    );
+  });
 }
 
 function giveUp(
-	breaker: Breaker,
-	feature: string,
-	reason: OutageReason,
-	deadlineMs: number,
-	cause?: unknown,
+  breaker: Breaker,
+  feature: string,
+  reason: OutageReason,
+  deadlineMs: number,
+  cause?: unknown,
 ): SuiteError {
-	breaker.open(reason, deadlineMs);
-	return unavailable(feature, reason, cause);
+  breaker.open(reason, deadlineMs);
+  return unavailable(feature, reason, cause);
 }
 
 const EXPLAINED: Record<OutageReason, string> = {
-	"not-ready": "the client is not connected",
-	deadline: "no answer within the deadline",
-	connection: "the connection failed",
-	loading: "Redis is still loading its data",
+  'not-ready': 'the client is not connected',
+  deadline: 'no answer within the deadline',
+  connection: 'the connection failed',
+  loading: 'Redis is still loading its data',
 };
 
-function unavailable(
-	feature: string,
-	reason: OutageReason,
-	cause?: unknown,
-): SuiteError {
-	return new SuiteError(
-		"ERS_REDIS_UNAVAILABLE",
-		`${feature}: Redis is not available (${EXPLAINED[reason]})`,
-		{ cause },
-	);
+function unavailable(feature: string, reason: OutageReason, cause?: unknown): SuiteError {
+  return new SuiteError(
+    'ERS_REDIS_UNAVAILABLE',
+    `${feature}: Redis is not available (${EXPLAINED[reason]})`,
+    { cause },
+  );
 }
 
 function refused(feature: string, cause: unknown): SuiteError {
-	const message = cause instanceof Error ? cause.message : String(cause);
-	return new SuiteError(
-		"ERS_REDIS_REFUSED",
-		`${feature}: Redis refused the command: ${message.slice(0, 200)}`,
-		{ cause },
-	);
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new SuiteError(
+    'ERS_REDIS_REFUSED',
+    `${feature}: Redis refused the command: ${message.slice(0, 200)}`,
+    { cause },
+  );
 }

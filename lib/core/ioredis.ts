@@ -1,89 +1,63 @@
 /** The `ioredis` package (5 and later) behind our interface: its client and cluster. */
-import type { Redis, ReplyType } from "./redis.js";
+import type { Redis, ReplyType } from './redis.js';
 
 /** The part of ioredis that we use. */
 export interface IoredisClient {
-	readonly status: string;
-	// biome-ignore lint/suspicious/noExplicitAny: an EventEmitter's listener, as node:events types it
-	on(event: string, listener: (...args: any[]) => void): unknown;
-	connect(): Promise<unknown>;
-	// biome-ignore lint/suspicious/noExplicitAny: ioredis overloads these per arity and callback
-	evalsha(...args: any[]): Promise<unknown>;
-	// biome-ignore lint/suspicious/noExplicitAny: ioredis overloads these per arity and callback
-	eval(...args: any[]): Promise<unknown>;
+  readonly status: string;
+  // biome-ignore lint/suspicious/noExplicitAny: an EventEmitter's listener, as node:events types it
+  on(event: string, listener: (...args: any[]) => void): unknown;
+  connect(): Promise<unknown>;
+  // biome-ignore lint/suspicious/noExplicitAny: ioredis overloads these per arity and callback
+  evalsha(...args: any[]): Promise<unknown>;
+  // biome-ignore lint/suspicious/noExplicitAny: ioredis overloads these per arity and callback
+  eval(...args: any[]): Promise<unknown>;
 }
 
 type Command = (...args: readonly unknown[]) => Promise<unknown>;
 type IoredisCommands = IoredisClient &
-	Record<
-		| "evalshaBuffer"
-		| "evalBuffer"
-		| "get"
-		| "hmgetBuffer"
-		| "unlink"
-		| "ping"
-		| "scan",
-		Command
-	>;
+  Record<'evalshaBuffer' | 'evalBuffer' | 'get' | 'hmgetBuffer' | 'unlink' | 'ping' | 'scan', Command>;
 type IoredisCluster = IoredisCommands & {
-	nodes(role: "master"): IoredisCommands[];
+  nodes(role: 'master'): IoredisCommands[];
 };
 
 export function isIoredis(client: unknown): client is IoredisClient {
-	const { evalsha, evalshaBuffer, on, status } = Object(
-		client,
-	) as Partial<IoredisCommands>;
-	return (
-		typeof status === "string" &&
-		[evalsha, evalshaBuffer, on].every((method) => typeof method === "function")
-	);
+  const { evalsha, evalshaBuffer, on, status } = Object(client) as Partial<IoredisCommands>;
+  return (
+    typeof status === 'string' && [evalsha, evalshaBuffer, on].every((method) => typeof method === 'function')
+  );
 }
 
 export function fromIoredis(given: IoredisClient): Redis {
-	const client = given as IoredisCommands;
-	const call = (name: "evalsha" | "eval", reply: ReplyType) =>
-		(reply === "bytes" ? `${name}Buffer` : name) as "evalsha" | "evalBuffer";
+  const client = given as IoredisCommands;
+  const call = (name: 'evalsha' | 'eval', reply: ReplyType) =>
+    (reply === 'bytes' ? `${name}Buffer` : name) as 'evalsha' | 'evalBuffer';
 
-	return {
-		isReady: () => {
-			// `lazyConnect` connects at the first command, which this would have been.
-			if (client.status === "wait") client.connect().catch(ignore);
-			return client.status === "ready";
-		},
-		evalSha: (sha, keys, args, reply) =>
-			client[call("evalsha", reply)](sha, keys.length, ...keys, ...args),
-		eval: (lua, keys, args, reply) =>
-			client[call("eval", reply)](lua, keys.length, ...keys, ...args),
-		get: (key) => client.get(key) as Promise<string | null>,
-		hmGet: (key, fields) =>
-			client.hmgetBuffer(key, ...fields) as Promise<(Buffer | null)[]>,
-		unlink: (key) => client.unlink(key) as Promise<number>,
-		ping: () => client.ping(),
-		scan: (pattern, count) => scanNodes(client, pattern, count),
-	};
+  return {
+    isReady: () => {
+      // `lazyConnect` connects at the first command, which this would have been.
+      if (client.status === 'wait') client.connect().catch(ignore);
+      return client.status === 'ready';
+    },
+    evalSha: (sha, keys, args, reply) => client[call('evalsha', reply)](sha, keys.length, ...keys, ...args),
+    eval: (lua, keys, args, reply) => client[call('eval', reply)](lua, keys.length, ...keys, ...args),
+    get: (key) => client.get(key) as Promise<string | null>,
+    hmGet: (key, fields) => client.hmgetBuffer(key, ...fields) as Promise<(Buffer | null)[]>,
+    unlink: (key) => client.unlink(key) as Promise<number>,
+    ping: () => client.ping(),
+    scan: (pattern, count) => scanNodes(client, pattern, count),
+  };
 }
 
-async function* scanNodes(
-	client: IoredisCommands,
-	pattern: string,
-	count: number,
-): AsyncIterable<string[]> {
-	const nodes =
-		"nodes" in client ? (client as IoredisCluster).nodes("master") : [client];
-	for (const node of nodes) {
-		let cursor = "0";
-		do {
-			const page = (await node.scan(
-				cursor,
-				"MATCH",
-				pattern,
-				"COUNT",
-				count,
-			)) as [string, string[]];
-			cursor = page[0];
-			yield page[1];
-		} while (cursor !== "0");
-	}
+async function* scanNodes(client: IoredisCommands, pattern: string, count: number): AsyncIterable<string[]> {
+  const nodes = 'nodes' in client ? (client as IoredisCluster).nodes('master') : [client];
+  for (const node of nodes) {
+    let cursor = '0';
+    do {
+      const page = (await node.scan(cursor, 'MATCH', pattern, 'COUNT', count)) as [string, string[]];
+      cursor = page[0];
+      yield page[1];
+    } while (cursor !== '0');
+  }
 }
 
 function ignore(): void {}

@@ -1,6 +1,6 @@
 /** How every Redis key here is spelled: `namespace:resource:id`, readable, bounded, and safe whatever the id holds. */
-import { createHash } from "node:crypto";
-import { invalidOption } from "./errors.js";
+import { createHash } from 'node:crypto';
+import { invalidOption } from './errors.js';
 
 /** Ids of these characters stand as they are. No braces, globs, quotes, spaces or control characters. */
 const PLAIN_ID = /^[A-Za-z0-9._~@:/+=-]{1,120}$/;
@@ -15,14 +15,14 @@ const HEAD_LENGTH = 40;
  * UTF-8 would fold all lone surrogates into one.
  */
 export function spellId(id: string): string {
-	if (PLAIN_ID.test(id)) return id;
-	const head = id.slice(0, HEAD_LENGTH).replace(NOT_PLAIN, "_");
-	return `${head}!${createHash("sha256").update(id, "utf16le").digest("base64url")}`;
+  if (PLAIN_ID.test(id)) return id;
+  const head = id.slice(0, HEAD_LENGTH).replace(NOT_PLAIN, '_');
+  return `${head}!${createHash('sha256').update(id, 'utf16le').digest('base64url')}`;
 }
 
 /** The id as the hash tag of its key, so that keys of one id share a slot and ids spread over the slots. */
 export function tagged(id: string): string {
-	return `{${spellId(id)}}`;
+  return `{${spellId(id)}}`;
 }
 
 /**
@@ -31,13 +31,9 @@ export function tagged(id: string): string {
  * @throws SuiteError ERS_INVALID_OPTION for a namespace with other characters than `A-Za-z0-9._~@:/+=-` or over 40 long.
  */
 export function namespacePrefix(namespace: string | undefined): string {
-	if (namespace === undefined || namespace === "") return "";
-	if (typeof namespace !== "string" || !PLAIN_NAMESPACE.test(namespace)) {
-		throw invalidOption(
-			"namespace",
-			namespace,
-			"Use 1 to 40 characters of A-Z a-z 0-9 . _ ~ @ : / + = -",
-		);
-	}
-	return namespace.endsWith(":") ? namespace : `${namespace}:`;
+  if (namespace === undefined || namespace === '') return '';
+  if (typeof namespace !== 'string' || !PLAIN_NAMESPACE.test(namespace)) {
+    throw invalidOption('namespace', namespace, 'Use 1 to 40 characters of A-Z a-z 0-9 . _ ~ @ : / + = -');
+  }
+  return namespace.endsWith(':') ? namespace : `${namespace}:`;
 }

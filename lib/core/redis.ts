@@ -3,28 +3,28 @@
 export type RedisArgument = string | Buffer;
 
 /** `text`: bulk strings come back as strings. `bytes`: as Buffers. Integers are numbers in both, nil is null. */
-export type ReplyType = "text" | "bytes";
+export type ReplyType = 'text' | 'bytes';
 
 export interface Redis {
-	/** Whether a command sent now goes out at once. Nothing is sent otherwise: offline queues replay. */
-	isReady(): boolean;
-	evalSha(
-		sha: string,
-		keys: readonly string[],
-		args: readonly RedisArgument[],
-		reply: ReplyType,
-	): Promise<unknown>;
-	eval(
-		lua: string,
-		keys: readonly string[],
-		args: readonly RedisArgument[],
-		reply: ReplyType,
-	): Promise<unknown>;
-	get(key: string): Promise<string | null>;
-	hmGet(key: string, fields: readonly string[]): Promise<(Buffer | null)[]>;
-	unlink(key: string): Promise<number>;
-	/** The health probe's command: PING, or on a cluster a look at a key. */
-	ping(): Promise<unknown>;
-	/** Keys that match a glob pattern, page by page, from every master of a cluster. */
-	scan(pattern: string, count: number): AsyncIterable<string[]>;
+  /** Whether a command sent now goes out at once. Nothing is sent otherwise: offline queues replay. */
+  isReady(): boolean;
+  evalSha(
+    sha: string,
+    keys: readonly string[],
+    args: readonly RedisArgument[],
+    reply: ReplyType,
+  ): Promise<unknown>;
+  eval(
+    lua: string,
+    keys: readonly string[],
+    args: readonly RedisArgument[],
+    reply: ReplyType,
+  ): Promise<unknown>;
+  get(key: string): Promise<string | null>;
+  hmGet(key: string, fields: readonly string[]): Promise<(Buffer | null)[]>;
+  unlink(key: string): Promise<number>;
+  /** The health probe's command: PING, or on a cluster a look at a key. */
+  ping(): Promise<unknown>;
+  /** Keys that match a glob pattern, page by page, from every master of a cluster. */
+  scan(pattern: string, count: number): AsyncIterable<string[]>;
 }

@@ -7,50 +7,38 @@
  * Memcache at Facebook, NSDI '13, section 3.2.1). Whoever lost it may use what was loaded but not store it.
  */
 export interface Lease {
-	readonly key: string;
-	readonly field: string;
-	readonly token: string;
+  readonly key: string;
+  readonly field: string;
+  readonly token: string;
 }
 
 export interface Reading {
-	/** One per field asked for, in order; null for an absent one. All null under a mark. */
-	readonly values: readonly (Buffer | null)[];
-	/** A writer is at work on what this key caches: serve nothing from it, store nothing in it. */
-	readonly isMarked: boolean;
+  /** One per field asked for, in order; null for an absent one. All null under a mark. */
+  readonly values: readonly (Buffer | null)[];
+  /** A writer is at work on what this key caches: serve nothing from it, store nothing in it. */
+  readonly isMarked: boolean;
 }
 
 /** What `lib/fill` needs of a store; `redis-store.ts` shares it between processes, `memory-store.ts` keeps it in this one. */
 export interface FillStore {
-	/** One command. */
-	read(key: string, fields: readonly string[]): Promise<Reading>;
-	/** Several keys' readings of the same fields in one round trip. */
-	readMany(
-		keys: readonly string[],
-		fields: readonly string[],
-	): Promise<readonly Reading[]>;
-	/** The lease of a field for `leaseMs`; undefined while somebody else holds it or the key is marked. */
-	acquire(
-		key: string,
-		field: string,
-		leaseMs: number,
-	): Promise<Lease | undefined>;
-	/** `leaseMs` more from now, for loaders slower than a lease; false when the lease is lost. */
-	renew(lease: Lease, leaseMs: number): Promise<boolean>;
-	/** Stores `value` for `ttlMs` and ends the lease; false, with nothing stored, when the lease is lost. */
-	commit(lease: Lease, value: Buffer, ttlMs: number): Promise<boolean>;
-	/** Ends a lease without storing, so that the next one need not wait for its expiry. */
-	release(lease: Lease): Promise<void>;
-	/** Stores without a lease and breaks the field's lease; false, with nothing stored, under a mark. */
-	put(
-		key: string,
-		field: string,
-		value: Buffer,
-		ttlMs: number,
-	): Promise<boolean>;
-	/** Forgets the key with all its fields and breaks their leases; a mark stays. True when there was something. */
-	drop(key: string): Promise<boolean>;
-	/** Forgets the key, breaks its leases, and lets nothing be served or stored until `unmark`, or for `markMs`. */
-	mark(key: string, token: string, markMs: number): Promise<void>;
-	/** Ends one writer's mark; other writers' marks on the key stay. Whatever the key holds is forgotten. */
-	unmark(key: string, token: string): Promise<void>;
+  /** One command. */
+  read(key: string, fields: readonly string[]): Promise<Reading>;
+  /** Several keys' readings of the same fields in one round trip. */
+  readMany(keys: readonly string[], fields: readonly string[]): Promise<readonly Reading[]>;
+  /** The lease of a field for `leaseMs`; undefined while somebody else holds it or the key is marked. */
+  acquire(key: string, field: string, leaseMs: number): Promise<Lease | undefined>;
+  /** `leaseMs` more from now, for loaders slower than a lease; false when the lease is lost. */
+  renew(lease: Lease, leaseMs: number): Promise<boolean>;
+  /** Stores `value` for `ttlMs` and ends the lease; false, with nothing stored, when the lease is lost. */
+  commit(lease: Lease, value: Buffer, ttlMs: number): Promise<boolean>;
+  /** Ends a lease without storing, so that the next one need not wait for its expiry. */
+  release(lease: Lease): Promise<void>;
+  /** Stores without a lease and breaks the field's lease; false, with nothing stored, under a mark. */
+  put(key: string, field: string, value: Buffer, ttlMs: number): Promise<boolean>;
+  /** Forgets the key with all its fields and breaks their leases; a mark stays. True when there was something. */
+  drop(key: string): Promise<boolean>;
+  /** Forgets the key, breaks its leases, and lets nothing be served or stored until `unmark`, or for `markMs`. */
+  mark(key: string, token: string, markMs: number): Promise<void>;
+  /** Ends one writer's mark; other writers' marks on the key stay. Whatever the key holds is forgotten. */
+  unmark(key: string, token: string): Promise<void>;
 }
