@@ -10,16 +10,25 @@ export interface Lease {
   readonly key: string;
   readonly field: string;
   readonly token: string;
+  /** What the field held when the lease was given: somebody else may have filled it since it was read. */
+  readonly found: Buffer | null;
 }
 
 export interface Reading {
   /** One per field asked for, in order; null for an absent one. All null under a mark. */
   readonly values: readonly (Buffer | null)[];
+  /** The token of each field's latest lease, in the same order; one that expired may still be named. */
+  readonly leases: readonly (string | null)[];
   /** A writer is at work on what this key caches: serve nothing from it, store nothing in it. */
   readonly isMarked: boolean;
 }
 
-/** What `lib/fill` needs of a store; `redis-store.ts` shares it between processes, `memory-store.ts` keeps it in this one. */
+/**
+ * What `lib/fill` needs of a store; `redis-store.ts` shares it between processes, `memory-store.ts` keeps it in this one.
+ *
+ * A value is gone after its `ttlMs`, but not at once where the key has a longer-lived field or a lease on it: what must
+ * end on time carries its own expiry. Fields are not called `mark` and do not begin with `lease:`.
+ */
 export interface FillStore {
   /** One command. */
   read(key: string, fields: readonly string[]): Promise<Reading>;
@@ -35,10 +44,17 @@ export interface FillStore {
   release(lease: Lease): Promise<void>;
   /** Stores without a lease and breaks the field's lease; false, with nothing stored, under a mark. */
   put(key: string, field: string, value: Buffer, ttlMs: number): Promise<boolean>;
-  /** Forgets the key with all its fields and breaks their leases; a mark stays. True when there was something. */
+  /** Forgets the key with all its fields and breaks their leases; a mark stays. True when there was a value. */
   drop(key: string): Promise<boolean>;
   /** Forgets the key, breaks its leases, and lets nothing be served or stored until `unmark`, or for `markMs`. */
   mark(key: string, token: string, markMs: number): Promise<void>;
+  /** `markMs` more from now, for slow writers. A mark that was lost comes back, as one that others overlapped. */
+  keepMark(key: string, token: string, markMs: number): Promise<void>;
   /** Ends one writer's mark; other writers' marks on the key stay. Whatever the key holds is forgotten. */
   unmark(key: string, token: string): Promise<void>;
+  /**
+   * `unmark`, and stores `value` in the same step if that mark stood all the while and nobody else marked, dropped or
+   * put anything under it: of two writers that overlapped, nobody here knows which one the database saw last.
+   */
+  unmarkWith(key: string, token: string, field: string, value: Buffer, ttlMs: number): Promise<boolean>;
 }

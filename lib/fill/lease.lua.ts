@@ -1,0 +1,65 @@
+/** The scripts around one field's lease: take it, keep it, store under it, give it back; and store without one. */
+import { defineScript, type Script } from '../core/script.js';
+import { hashLua } from './hash.lua.js';
+
+/** Replies { 1, value found or nil }, or nil while the field is leased or the key marked. */
+export const acquireScript: Script = defineScript(`
+-- KEYS[1] the key   ARGV[1] field   ARGV[2] token   ARGV[3] lease in ms
+${hashLua}
+local key, field, token, lease_ms = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
+local now = now_ms()
+local fields = read_fields(key, field, 'lease:' .. field, 'mark')
+if #live_marks(fields[3], now) > 0 or holder(fields[2], now) then return false end
+-- Marks end with their key, unless someone changed its TTL by hand.
+if fields[3] then redis.call('HDEL', key, 'mark') end
+redis.call('HSET', key, 'lease:' .. field, string.format('%s %.0f', token, now + lease_ms))
+if redis.call('PTTL', key) < lease_ms then redis.call('PEXPIRE', key, lease_ms) end
+return { 1, fields[1] }
+`);
+
+/** Replies 1, or 0 when the lease is lost. */
+export const renewScript: Script = defineScript(`
+-- KEYS[1] the key   ARGV[1] field   ARGV[2] token   ARGV[3] lease in ms
+${hashLua}
+local key, field, token, lease_ms = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
+local now = now_ms()
+if holder(read_fields(key, 'lease:' .. field)[1], now) ~= token then return 0 end
+redis.call('HSET', key, 'lease:' .. field, string.format('%s %.0f', token, now + lease_ms))
+if redis.call('PTTL', key) < lease_ms then redis.call('PEXPIRE', key, lease_ms) end
+return 1
+`);
+
+/** Replies 1, or 0 when the lease is lost and nothing was stored. */
+export const commitScript: Script = defineScript(`
+-- KEYS[1] the key   ARGV[1] field   ARGV[2] token   ARGV[3] ttl in ms   ARGV[4] value
+${hashLua}
+local key, field, token, ttl_ms = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
+-- A mark removes all leases, so a lease that stands also says that there is no mark.
+if holder(read_fields(key, 'lease:' .. field)[1], now_ms()) ~= token then return 0 end
+store_value(key, field, ARGV[4], ttl_ms)
+return 1
+`);
+
+/** Replies 1 when the lease was still there. */
+export const releaseScript: Script = defineScript(`
+-- KEYS[1] the key   ARGV[1] field   ARGV[2] token
+${hashLua}
+local key, field, token = KEYS[1], ARGV[1], ARGV[2]
+if holder(read_fields(key, 'lease:' .. field)[1], now_ms()) ~= token then return 0 end
+return redis.call('HDEL', key, 'lease:' .. field)
+`);
+
+/** Replies 1, or 0 when the key is marked and nothing was stored. */
+export const putScript: Script = defineScript(`
+-- KEYS[1] the key   ARGV[1] field   ARGV[2] ttl in ms   ARGV[3] value
+${hashLua}
+local key, field, ttl_ms = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local live = live_marks(read_fields(key, 'mark')[1], now_ms())
+if #live > 0 then
+  -- The writer at work cannot know which of the two is the newer.
+  keep_only_marks(key, live, true)
+  return 0
+end
+store_value(key, field, ARGV[3], ttl_ms)
+return 1
+`);
