@@ -5,7 +5,10 @@ export type SuiteErrorCode =
   | 'ERS_INVALID_CLIENT'
   | 'ERS_NAME_IN_USE'
   | 'ERS_REDIS_UNAVAILABLE'
-  | 'ERS_REDIS_REFUSED';
+  | 'ERS_REDIS_REFUSED'
+  | 'ERS_SESSION_CONFLICT'
+  | 'ERS_INSECURE_COOKIE'
+  | 'ERS_UNCACHEABLE_VALUE';
 
 /**
  * An error with a stable `code`.

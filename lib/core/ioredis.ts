@@ -1,5 +1,6 @@
 /** The `ioredis` package (5 and later) behind our interface: its client and cluster. */
 import type { Redis, ReplyType } from './redis.js';
+import { type ScanStep, scanKeys } from './scan.js';
 
 /** The part of ioredis that we use. */
 export interface IoredisClient {
@@ -14,8 +15,15 @@ export interface IoredisClient {
 }
 
 type Command = (...args: readonly unknown[]) => Promise<unknown>;
-type IoredisCommands = IoredisClient &
-  Record<'evalshaBuffer' | 'evalBuffer' | 'get' | 'hmgetBuffer' | 'unlink' | 'ping' | 'scan', Command>;
+type IoredisCommands = IoredisClient & { readonly options?: { readonly keyPrefix?: string } } & Record<
+    'evalshaBuffer' | 'evalBuffer' | 'get' | 'hmgetBuffer' | 'unlink' | 'ping' | 'scan',
+    Command
+  >;
+type IoredisSubscriber = IoredisCommands & {
+  duplicate(): IoredisSubscriber;
+  subscribe(channel: string): Promise<unknown>;
+  disconnect(): void;
+};
 type IoredisCluster = IoredisCommands & {
   nodes(role: 'master'): IoredisCommands[];
 };
@@ -45,18 +53,40 @@ export function fromIoredis(given: IoredisClient): Redis {
     unlink: (key) => client.unlink(key) as Promise<number>,
     ping: () => client.ping(),
     scan: (pattern, count) => scanNodes(client, pattern, count),
+    subscribe: (channel, onMessage) => subscribe(client as IoredisSubscriber, channel, onMessage),
+  };
+}
+
+/** A subscribed connection takes no other commands, so it is one of its own, closed with the user's. */
+async function subscribe(
+  client: IoredisSubscriber,
+  channel: string,
+  onMessage: (message: string) => void,
+): Promise<() => Promise<void>> {
+  let isListening = true;
+  const beside = client.duplicate();
+  beside.on('error', ignore);
+  beside.on('message', function hear(_channel: string, message: string) {
+    // Messages that lie in the socket already would still be delivered after the end.
+    if (isListening) onMessage(message);
+  });
+  client.on('end', () => beside.disconnect());
+  await beside.subscribe(channel);
+  return async function unsubscribe() {
+    isListening = false;
+    beside.disconnect();
   };
 }
 
 async function* scanNodes(client: IoredisCommands, pattern: string, count: number): AsyncIterable<string[]> {
   const nodes = 'nodes' in client ? (client as IoredisCluster).nodes('master') : [client];
   for (const node of nodes) {
-    let cursor = '0';
-    do {
-      const page = (await node.scan(cursor, 'MATCH', pattern, 'COUNT', count)) as [string, string[]];
-      cursor = page[0];
-      yield page[1];
-    } while (cursor !== '0');
+    const step: ScanStep = async (cursor, match, size) => {
+      const reply = await node.scan(cursor, 'MATCH', match, 'COUNT', size);
+      const [next, keys] = reply as [string, string[]];
+      return { cursor: next, keys };
+    };
+    yield* scanKeys(step, pattern, count, node.options?.keyPrefix);
   }
 }
 

@@ -37,3 +37,8 @@ export function namespacePrefix(namespace: string | undefined): string {
   }
   return namespace.endsWith(':') ? namespace : `${namespace}:`;
 }
+
+/** Text that matches itself, and nothing else, in a glob pattern of SCAN or PSUBSCRIBE. */
+export function globEscaped(text: string): string {
+  return text.replace(/[\\*?[\]]/g, '\\$&');
+}

@@ -1,5 +1,6 @@
 /** The `redis` package (5 and later) behind our interface: its client, pool, sentinel and cluster. */
 import type { Redis, RedisArgument, ReplyType } from './redis.js';
+import { type ScanStep, scanKeys } from './scan.js';
 
 interface EvalOptions {
   keys: string[];
@@ -14,18 +15,40 @@ export interface NodeRedisClient {
   on(event: string, listener: (...args: any[]) => void): unknown;
   // biome-ignore lint/suspicious/noExplicitAny: generic over the caller's mapping in node-redis
   withTypeMapping(mapping: any): any;
+  // biome-ignore lint/suspicious/noExplicitAny: generic over the caller's options in node-redis
+  withCommandOptions(options: any): any;
   evalSha(sha: string, options: EvalOptions): Promise<unknown>;
   eval(lua: string, options: EvalOptions): Promise<unknown>;
 }
 
 /** Commands that every kind has, with the replies that `bytes` and `text` mappings give. */
 interface NodeRedisCommands extends NodeRedisClient {
+  /** The option `keyPrefix` of redis 6; its own SCAN does not add it. */
+  readonly _keyPrefix?: string;
   get(key: string): Promise<string | null>;
   hmGet(key: string, fields: string[]): Promise<(Buffer | null)[]>;
   unlink(key: string): Promise<number>;
   exists(key: string): Promise<number>;
   ping(): Promise<unknown>;
-  scanIterator(options: { MATCH: string; COUNT: number }): AsyncIterable<string[] | string>;
+  scan(
+    cursor: string,
+    options: { MATCH: string; COUNT: number },
+  ): Promise<{ cursor: string; keys: string[] }>;
+}
+
+type Listener = (message: string) => void;
+
+/** A client that can listen: single, cluster or sentinel. */
+interface NodeRedisSubscriber extends NodeRedisCommands {
+  connect(): Promise<unknown>;
+  subscribe(channel: string, listener: Listener): Promise<unknown>;
+  unsubscribe(channel: string, listener: Listener): Promise<unknown>;
+  duplicate(): NodeRedisSubscriber;
+  destroy(): unknown;
+}
+
+interface NodeRedisPool extends NodeRedisCommands {
+  execute<T>(task: (client: NodeRedisSubscriber) => T): Promise<T>;
 }
 
 interface NodeRedisCluster extends NodeRedisCommands {
@@ -36,6 +59,8 @@ interface NodeRedisCluster extends NodeRedisCommands {
 /** RESP type `$`, the bulk string, as `RESP_TYPES.BLOB_STRING` of node-redis spells it. */
 const BLOB_STRING = 36;
 const PROBE_KEY = 'express-redis-suite:probe';
+/** After this long, in milliseconds, an unsent command is taken back where the client does not say whether it is connected. */
+const UNSENT_FOR_MS = 250;
 
 export function isNodeRedis(client: unknown): client is NodeRedisClient {
   const { withTypeMapping, evalSha, on } = Object(client) as Partial<NodeRedisClient>;
@@ -44,10 +69,8 @@ export function isNodeRedis(client: unknown): client is NodeRedisClient {
 
 export function fromNodeRedis(client: NodeRedisClient): Redis {
   // The user may have mapped types on the client; our replies must not depend on it.
-  const text = client.withTypeMapping({}) as NodeRedisCommands;
-  const bytes = client.withTypeMapping({
-    [BLOB_STRING]: Buffer,
-  }) as NodeRedisCommands;
+  const text = withOptions(client, {});
+  const bytes = withOptions(client, { [BLOB_STRING]: Buffer });
   const as = (reply: ReplyType) => (reply === 'bytes' ? bytes : text);
 
   return {
@@ -67,8 +90,46 @@ export function fromNodeRedis(client: NodeRedisClient): Redis {
     hmGet: (key, fields) => bytes.hmGet(key, fields as string[]),
     unlink: (key) => text.unlink(key),
     ping: () => (typeof text.ping === 'function' ? text.ping() : text.exists(PROBE_KEY)),
-    scan: (pattern, count) => scanNodes(client as NodeRedisCommands, pattern, count),
+    scan: (pattern, count) => scanNodes(text, pattern, count),
+    subscribe: (channel, onMessage) => subscribe(client as NodeRedisSubscriber, channel, onMessage),
   };
+}
+
+function withOptions(client: NodeRedisClient, typeMapping: Record<number, unknown>): NodeRedisCommands {
+  // redis 5's Sentinel writes a type mapping into the user's own client, for all its callers; this leaves it alone.
+  if ('getMasterNode' in client) {
+    return Object.create(client, { commandOptions: { value: { typeMapping } } }) as NodeRedisCommands;
+  }
+  // isReady tells whether a command leaves at once, but a pool or cluster may have connections that are down.
+  const mayQueue = isPool(client) || 'masters' in client;
+  if (!mayQueue) return client.withTypeMapping(typeMapping) as NodeRedisCommands;
+  return client.withCommandOptions({ typeMapping, timeout: UNSENT_FOR_MS }) as NodeRedisCommands;
+}
+
+async function subscribe(
+  client: NodeRedisSubscriber,
+  channel: string,
+  onMessage: Listener,
+): Promise<() => Promise<void>> {
+  const isShared = 'masters' in client || 'getMasterNode' in client;
+  const subscriber = isShared ? client : await connectBeside(client);
+  await subscriber.subscribe(channel, onMessage);
+  return async function unsubscribe() {
+    if (!isShared) return void subscriber.destroy();
+    if (client.isOpen) await client.unsubscribe(channel, onMessage);
+  };
+}
+
+/** A subscribed connection takes no other commands under RESP 2, so it is one of its own, closed with the user's. */
+async function connectBeside(client: NodeRedisSubscriber): Promise<NodeRedisSubscriber> {
+  const beside = isPool(client) ? await client.execute((member) => member.duplicate()) : client.duplicate();
+  beside.on('error', ignore);
+  client.on('end', function closeToo() {
+    // A client that is recycled ends and is open again at once.
+    setImmediate(() => !client.isOpen && beside.isOpen && beside.destroy());
+  });
+  await beside.connect();
+  return beside;
 }
 
 async function* scanNodes(
@@ -77,12 +138,8 @@ async function* scanNodes(
   count: number,
 ): AsyncIterable<string[]> {
   for await (const node of nodesOf(client)) {
-    for await (const page of node.scanIterator({
-      MATCH: pattern,
-      COUNT: count,
-    })) {
-      yield Array.isArray(page) ? page : [page];
-    }
+    const step: ScanStep = (cursor, match, size) => node.scan(cursor, { MATCH: match, COUNT: size });
+    yield* scanKeys(step, pattern, count, client._keyPrefix);
   }
 }
 
@@ -91,3 +148,9 @@ async function* nodesOf(client: NodeRedisCommands): AsyncIterable<NodeRedisComma
   const cluster = client as NodeRedisCluster;
   for (const master of cluster.masters) yield await cluster.nodeClient(master);
 }
+
+function isPool(client: NodeRedisClient): client is NodeRedisPool {
+  return 'execute' in client && !('duplicate' in client);
+}
+
+function ignore(): void {}

@@ -27,4 +27,9 @@ export interface Redis {
   ping(): Promise<unknown>;
   /** Keys that match a glob pattern, page by page, from every master of a cluster. */
   scan(pattern: string, count: number): AsyncIterable<string[]>;
+  /**
+   * Listens on a channel until the returned function is called or the user closes the client. Resolves once Redis has
+   * confirmed it, however long that takes; reconnects by itself, but what is published meanwhile is lost.
+   */
+  subscribe(channel: string, onMessage: (message: string) => void): Promise<() => Promise<void>>;
 }

@@ -1,0 +1,214 @@
+/** One contract, every kind of client: whatever is behind `client`, the features see the same Redis. */
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { redisOf } from '../../lib/core/client.js';
+import { guardRedis } from '../../lib/core/guard.js';
+import type { Redis } from '../../lib/core/redis.js';
+import { defineScript, runScript } from '../../lib/core/script.js';
+import { onTestEnd } from '../support/cleanup.js';
+import { type ClientKind, clientKinds, type Opened, type Servers } from '../support/client-kinds.js';
+import { RedisServer } from '../support/redis-server.js';
+import { startCluster, startSentinel } from '../support/redis-topologies.js';
+
+let servers: Servers;
+
+beforeAll(async () => {
+  const [single, cluster, sentinel] = await Promise.all([
+    RedisServer.start(),
+    startCluster(),
+    startSentinel(),
+  ]);
+  servers = { single, cluster, sentinel };
+}, 60_000);
+
+afterAll(async () => {
+  await Promise.all([servers.single.stop(), servers.cluster.stop(), servers.sentinel.stop()]);
+}, 60_000);
+
+const setAndGet = defineScript(
+  `redis.call('SET', KEYS[1], ARGV[1], 'PX', 60000) return redis.call('GET', KEYS[1])`,
+);
+
+describe.each(clientKinds)('$name', (kind) => {
+  test('runs a script and gets strings, numbers, nil and nested lists back', async () => {
+    const redis = await connected(kind);
+    const shapes = defineScript(`return { 'text', 7, false, { 'a', { KEYS[1], ARGV[1] } } }`);
+    const key = someKey();
+    const reply = await runScript(redis, shapes, [key], ['é']);
+    expect(reply).toEqual(['text', 7, null, ['a', [key, 'é']]]);
+  });
+
+  test('carries bytes in and out, untouched', async () => {
+    const redis = await connected(kind);
+    const bytes = Buffer.from([0, 255, 13, 10, 128, 0xc3, 0x28]);
+    const key = someKey();
+    expect(await runScript(redis, setAndGet, [key], [bytes], 'bytes')).toEqual(bytes);
+    expect(await runScript(redis, defineScript('return { ARGV[1], 1 }'), [key], [bytes], 'bytes')).toEqual([
+      bytes,
+      1,
+    ]);
+  });
+
+  test('sends a script in full once Redis has forgotten it', async () => {
+    const redis = await connected(kind);
+    const key = someKey();
+    const script = defineScript(`return 'known ${randomBytes(4).toString('hex')}'`);
+    expect(await runScript(redis, script, [key], [])).toMatch(/^known/);
+    await redis.eval(`return redis.call('PING')`, [key], [], 'text');
+    await flushScripts(kind);
+    expect(await runScript(redis, script, [key], [])).toMatch(/^known/);
+    expect(await redis.evalSha(script.sha, [key], [], 'text')).toMatch(/^known/);
+  });
+
+  test('rejects with the error that Redis replied', async () => {
+    const redis = await connected(kind);
+    const key = someKey();
+    await runScript(redis, setAndGet, [key], ['text']);
+    await expect(redis.hmGet(key, ['field'])).rejects.toThrow(/^WRONGTYPE/);
+    await expect(redis.evalSha('f'.repeat(40), [key], [], 'text')).rejects.toThrow(/^NOSCRIPT/);
+    await expect(
+      runScript(redis, defineScript(`return redis.error_reply('OOM full')`), [key], []),
+    ).rejects.toThrow(/^OOM full/);
+  });
+
+  test('reads strings and hash fields, and deletes', async () => {
+    const redis = await connected(kind);
+    const [text, hash] = [someKey(), someKey()];
+    await runScript(redis, setAndGet, [text], ['value']);
+    await redis.eval(
+      `return redis.call('HSET', KEYS[1], 'a', ARGV[1], 'b', '2')`,
+      [hash],
+      [Buffer.from([255])],
+      'text',
+    );
+    await redis.eval(`return redis.call('PEXPIRE', KEYS[1], 60000)`, [hash], [], 'text');
+    expect(await redis.get(text)).toBe('value');
+    expect(await redis.get(someKey())).toBeNull();
+    expect(await redis.hmGet(hash, ['a', 'missing', 'b'])).toEqual([
+      Buffer.from([255]),
+      null,
+      Buffer.from('2'),
+    ]);
+    expect(await redis.hmGet(someKey(), ['a', 'b'])).toEqual([null, null]);
+    expect(await redis.unlink(text)).toBe(1);
+    expect(await redis.unlink(text)).toBe(0);
+  });
+
+  test('finds keys by pattern on every master', async () => {
+    const redis = await connected(kind);
+    const prefix = someKey();
+    const keys = Array.from({ length: 30 }, (_, index) => `${prefix}:${index}`);
+    await Promise.all(keys.map((key) => runScript(redis, setAndGet, [key], ['x'])));
+    const found = new Set<string>();
+    for await (const page of redis.scan(`${prefix}:*`, 100)) for (const key of page) found.add(key);
+    expect([...found].sort()).toEqual(keys.sort());
+  });
+
+  test('hears what is published, until it stops listening', async () => {
+    const redis = await connected(kind);
+    const channel = someKey();
+    const heard: string[] = [];
+    const publish = (message: string) =>
+      redis.eval(`return redis.call('PUBLISH', ARGV[1], ARGV[2])`, [channel], [channel, message], 'text');
+    const stop = await redis.subscribe(channel, (message) => heard.push(message));
+    await publish('one');
+    await eventually(() => expect(heard).toEqual(['one']));
+    await stop();
+    await publish('two');
+    await publish('three');
+    expect(heard).toEqual(['one']);
+  });
+
+  test("leaves the replies of its user's own calls as they were", async () => {
+    const { opened, redis } = await open(kind);
+    const key = someKey();
+    await runScript(redis, setAndGet, [key], ['text'], 'bytes');
+    await redis.hmGet(someKey(), ['field']);
+    expect(await (opened.client as unknown as { get(key: string): Promise<unknown> }).get(key)).toBe('text');
+  });
+
+  test('answers a PING', async () => {
+    const redis = await connected(kind);
+    await expect(redis.ping()).resolves.toBeDefined();
+  });
+
+  // redis 5 has no key prefixes to keep.
+  if (kind.hasKeyPrefix)
+    test('keeps the key prefix of its user', async () => {
+      const { redis } = await open(kind, 'app:');
+      const plain = await connected(kind);
+      const key = someKey();
+      await runScript(redis, setAndGet, [key], ['prefixed']);
+      expect(await plain.get(`app:${key}`)).toBe('prefixed');
+      expect(await redis.get(key)).toBe('prefixed');
+      expect(await redis.unlink(key)).toBe(1);
+      expect(await plain.get(`app:${key}`)).toBeNull();
+    });
+
+  test('fails at once while it is not connected, and works as soon as it is', async () => {
+    const opened = kind.open(servers);
+    onTestEnd(opened.close);
+    const guard = guardRedis(opened.client, { feature: 'test', deadlineMs: 2_000 });
+    const early = guard.run((redis) => redis.get(someKey()));
+    await expect(early).rejects.toMatchObject({ code: 'ERS_REDIS_UNAVAILABLE' });
+    await opened.connect();
+    await eventually(() => guard.run((redis) => redis.get('nothing')));
+  });
+
+  test('fails at once when its user has closed it', async () => {
+    const { opened } = await open(kind);
+    const guard = guardRedis(opened.client, { feature: 'test', deadlineMs: 2_000 });
+    await guard.run((redis) => redis.get('nothing'));
+    await opened.close();
+    await eventually(() => expect(guard.redis.isReady()).toBe(false));
+    const sentAt = performance.now();
+    await expect(guard.run((redis) => redis.get('nothing'))).rejects.toMatchObject({
+      code: 'ERS_REDIS_UNAVAILABLE',
+    });
+    expect(performance.now() - sentAt).toBeLessThan(500);
+  });
+});
+
+async function open(kind: ClientKind, keyPrefix?: string): Promise<{ opened: Opened; redis: Redis }> {
+  const opened = kind.open(servers, keyPrefix);
+  onTestEnd(opened.close);
+  const redis = redisOf(opened.client);
+  await opened.connect();
+  await eventually(() => expect(redis.isReady()).toBe(true));
+  return { opened, redis };
+}
+
+async function connected(kind: ClientKind): Promise<Redis> {
+  return (await open(kind)).redis;
+}
+
+async function flushScripts(kind: ClientKind): Promise<void> {
+  const { single, sentinel, cluster } = servers;
+  const nodes = { single: [single], sentinel: [sentinel.master], cluster: cluster.nodes }[kind.server];
+  for (const node of nodes) await askNode(node.url, ['SCRIPT', 'FLUSH']);
+}
+
+async function askNode(url: string, command: string[]): Promise<void> {
+  const { createClient } = await import('redis');
+  const client = createClient({ url });
+  client.on('error', () => {});
+  await client.connect();
+  await client.sendCommand(command);
+  client.destroy();
+}
+
+function someKey(): string {
+  return `contract:${randomBytes(6).toString('hex')}`;
+}
+
+async function eventually<T>(attempt: () => T | Promise<T>, withinMs = 5_000): Promise<T> {
+  const deadline = performance.now() + withinMs;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}

@@ -1,0 +1,237 @@
+/** A call to Redis ends within its deadline, costs nothing while Redis is away, and is tried again as soon as it is back. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from '@jest/globals';
+import { createClient } from 'redis';
+import { connectRedis } from '../../lib/core/connect.js';
+import { type Guard, guardRedis } from '../../lib/core/guard.js';
+import type { Redis } from '../../lib/core/redis.js';
+import { onTestEnd } from '../support/cleanup.js';
+import { connect } from '../support/redis.js';
+import { RedisServer } from '../support/redis-server.js';
+
+const DEADLINE_MS = 100;
+const UNAVAILABLE = { code: 'ERS_REDIS_UNAVAILABLE' };
+const REFUSED = { code: 'ERS_REDIS_REFUSED' };
+
+const get = (redis: Redis) => redis.get('key');
+
+describe('a frozen Redis', () => {
+  test('costs each waiting call its deadline, later ones nothing, and is used again when it thaws', async () => {
+    const { server, guard } = await guarded();
+    await guard.run(get);
+    server.freeze();
+
+    const waiting = await Promise.all(Array.from({ length: 5 }, () => timed(guard)));
+    for (const { error, ms } of waiting) {
+      expect(error).toMatchObject(UNAVAILABLE);
+      expect(ms).toBeGreaterThanOrEqual(DEADLINE_MS - 5);
+    }
+    const later = await Promise.all(Array.from({ length: 100 }, () => timed(guard)));
+    for (const { error } of later) expect(error).toMatchObject(UNAVAILABLE);
+    expect(guard.isUsable()).toBe(false);
+
+    server.thaw();
+    await until(() => guard.isUsable(), 1_000);
+    expect(await guard.run(get)).toBeNull();
+  });
+
+  test('is not sent the calls that were refused meanwhile', async () => {
+    const { server, guard, client } = await guarded();
+    await guard.run(get);
+    server.freeze();
+    await Promise.all(Array.from({ length: 3 }, () => timed(guard)));
+    for (let call = 0; call < 50; call += 1) await timed(guard);
+    server.thaw();
+    await until(() => guard.isUsable(), 1_000);
+    const calls = /cmdstat_get:calls=(\d+)/.exec(await client.info('commandstats'));
+    // The first read, and the three that were under way when it froze.
+    expect(Number(calls?.[1] ?? 0)).toBeLessThanOrEqual(4);
+  });
+});
+
+test('a Redis that is killed and started again is used again within a second', async () => {
+  const { server, guard } = await guarded();
+  await guard.run(get);
+  await server.kill();
+  await expect(guard.run(get)).rejects.toMatchObject(UNAVAILABLE);
+  await server.restart();
+  await until(() => guard.isUsable(), 1_000);
+  expect(await guard.run(get)).toBeNull();
+});
+
+test('a Redis that appears only later is used from then on', async () => {
+  const absent = await RedisServer.start();
+  await absent.kill();
+  const client = await connectRedis({ url: absent.url });
+  onTestEnd(() => client.destroy());
+  const guard = guardRedis(client, { feature: 'test', deadlineMs: DEADLINE_MS });
+  await expect(guard.run(get)).rejects.toMatchObject(UNAVAILABLE);
+  await absent.restart();
+  await until(() => guard.isUsable(), 1_500);
+  expect(await guard.run(get)).toBeNull();
+});
+
+test('a Redis that still loads its data counts as away', async () => {
+  const guard = guardRedis(
+    fake(() => Promise.reject(new Error('LOADING Redis is loading the dataset in memory'))),
+    {
+      feature: 'test',
+      deadlineMs: DEADLINE_MS,
+    },
+  );
+  await expect(guard.run(get)).rejects.toMatchObject(UNAVAILABLE);
+  expect(guard.isUsable()).toBe(false);
+});
+
+describe('an error reply', () => {
+  test.each([
+    'OOM command not allowed when used memory > maxmemory.',
+    "READONLY You can't write against a read only replica.",
+    'NOREPLICAS Not enough good replicas to write.',
+    'MISCONF Redis is configured to save RDB snapshots',
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    'CLUSTERDOWN Hash slot not served',
+    'NOAUTH Authentication required.',
+    'WRONGTYPE Operation against a key holding the wrong kind of value',
+    'ERR unknown command',
+  ])('fails its own call and no other: %s', async (message) => {
+    const guard = guardRedis(
+      fake(() => Promise.reject(new Error(message))),
+      { feature: 'test', deadlineMs: 100 },
+    );
+    for (let call = 0; call < 10; call += 1) await expect(guard.run(get)).rejects.toMatchObject(REFUSED);
+    expect(guard.isUsable()).toBe(true);
+  });
+
+  test('under OOM writes are refused and reads go on', async () => {
+    const server = await RedisServer.start({
+      args: ['--maxmemory', '1mb', '--maxmemory-policy', 'noeviction'],
+    });
+    onTestEnd(() => server.stop());
+    const client = await connect(server.url);
+    const guard = guardRedis(client, { feature: 'test', deadlineMs: DEADLINE_MS });
+    const write = (redis: Redis) => redis.eval(`return redis.call('SET', KEYS[1], 'x')`, ['key'], [], 'text');
+    await client.configSet('maxmemory', '1');
+    for (let call = 0; call < 5; call += 1) await expect(guard.run(write)).rejects.toMatchObject(REFUSED);
+    expect(await guard.run(get)).toBeNull();
+  });
+});
+
+test('an app that blocks itself does not blame Redis', async () => {
+  const { guard } = await guarded();
+  await guard.run(get);
+  let failures = 0;
+  for (let round = 0; round < 20; round += 1) {
+    const before = guard.run(get);
+    await new Promise<void>((resolve) => setTimeout(resolve, round % 3));
+    const during = guard.run(get);
+    block(150);
+    const outcomes = await Promise.allSettled([before, during]);
+    failures += outcomes.filter(({ status }) => status === 'rejected').length;
+  }
+  expect(failures).toBe(0);
+  expect(guard.isUsable()).toBe(true);
+}, 30_000);
+
+test('a client that throws or rejects with anything fails the call, not the process', async () => {
+  const throwing = guardRedis(
+    fake(() => {
+      throw new Error('Socket closed unexpectedly');
+    }),
+    { feature: 'test', deadlineMs: 100 },
+  );
+  await expect(throwing.run(get)).rejects.toMatchObject(UNAVAILABLE);
+  const rejecting = guardRedis(
+    fake(() => Promise.reject('nothing useful')),
+    { feature: 'test', deadlineMs: 100 },
+  );
+  await expect(rejecting.run(get)).rejects.toMatchObject(UNAVAILABLE);
+});
+
+test('going down and coming back are published, once each', async () => {
+  const { server, guard } = await guarded('published');
+  const events: unknown[] = [];
+  const listen = (event: unknown) => void events.push(event);
+  subscribe('express-redis-suite:redis-state', listen);
+  onTestEnd(() => unsubscribe('express-redis-suite:redis-state', listen));
+  await guard.run(get);
+  await server.kill();
+  for (let call = 0; call < 5; call += 1) await expect(guard.run(get)).rejects.toMatchObject(UNAVAILABLE);
+  await server.restart();
+  await until(() => guard.isUsable(), 1_000);
+  expect(events).toEqual([
+    { feature: 'published', state: 'down', reason: expect.stringMatching(/not-ready|connection/) },
+    { feature: 'published', state: 'up' },
+  ]);
+});
+
+test('features on one client have breakers of their own, guards of one feature share one', async () => {
+  const client = fake(() => Promise.reject(new Error('Socket closed unexpectedly')));
+  const [limiter, other, session] = ['rate-limit', 'rate-limit', 'session'].map((feature) =>
+    guardRedis(client, { feature, deadlineMs: 100 }),
+  ) as [Guard, Guard, Guard];
+  await expect(limiter.run(get)).rejects.toMatchObject(UNAVAILABLE);
+  expect(other.isUsable()).toBe(false);
+  expect(session.isUsable()).toBe(true);
+});
+
+test('what is no Redis client is refused with the remedy', () => {
+  for (const client of [undefined, null, {}, 'redis://127.0.0.1', { get() {} }]) {
+    expect(() => guardRedis(client as never, { feature: 'test', deadlineMs: 100 })).toThrow(
+      expect.objectContaining({
+        code: 'ERS_INVALID_CLIENT',
+        message: expect.stringContaining('createClient()'),
+      }),
+    );
+  }
+});
+
+async function guarded(feature = 'test') {
+  const server = await RedisServer.start();
+  onTestEnd(() => server.stop());
+  // No `error` listener: the guard has to bring one, or the process ends when the server does.
+  const client = createClient({ url: server.url, socket: { reconnectStrategy: 50 } });
+  onTestEnd(() => client.isOpen && client.destroy());
+  const guard = guardRedis(client, { feature, deadlineMs: DEADLINE_MS });
+  await client.connect();
+  return { server, client, guard };
+}
+
+/** A client whose every command ends as `reply` does: for replies that a real server gives only after much ado. */
+function fake(reply: () => Promise<unknown>): never {
+  const client = {
+    isOpen: true,
+    isReady: true,
+    duplicate: () => client,
+    on: () => client,
+    withTypeMapping: () => client,
+    evalSha: reply,
+    eval: reply,
+    get: reply,
+    ping: reply,
+  };
+  return client as never;
+}
+
+async function timed(guard: Guard): Promise<{ ms: number; error: unknown }> {
+  const sentAt = performance.now();
+  const error = await guard.run(get).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  return { ms: performance.now() - sentAt, error };
+}
+
+async function until(isSo: () => boolean, withinMs: number): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (!isSo()) {
+    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms`);
+    await sleep(5);
+  }
+}
+
+function block(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}

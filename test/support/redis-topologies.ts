@@ -1,0 +1,118 @@
+/** A Redis Cluster of three masters and a Sentinel over a master, made of servers of one's own on free ports. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createClient } from 'redis';
+import { RedisServer } from './redis-server.js';
+import { watchOver } from './watchdog.js';
+
+const SLOTS = 16_384;
+const NODES = 3;
+const FORMED_WITHIN_MS = 15_000;
+
+export interface RedisCluster {
+  readonly nodes: readonly RedisServer[];
+  readonly ports: readonly number[];
+  stop(): Promise<void>;
+}
+
+export async function startCluster(): Promise<RedisCluster> {
+  const args = [
+    '--cluster-enabled',
+    'yes',
+    '--cluster-config-file',
+    'nodes.conf',
+    '--cluster-node-timeout',
+    '2000',
+  ];
+  const nodes = await Promise.all(Array.from({ length: NODES }, () => RedisServer.start({ args })));
+  const [first] = nodes as [RedisServer, ...RedisServer[]];
+  for (const [index, node] of nodes.entries()) {
+    const from = Math.ceil((index * SLOTS) / NODES);
+    const to = Math.ceil(((index + 1) * SLOTS) / NODES);
+    const slots = Array.from({ length: to - from }, (_, offset) => String(from + offset));
+    await ask(node.port, ['CLUSTER', 'ADDSLOTS', ...slots]);
+    if (node !== first) await ask(node.port, ['CLUSTER', 'MEET', '127.0.0.1', String(first.port)]);
+  }
+  for (const node of nodes) await until(() => hasFormed(node.port), 'the cluster did not form');
+  return {
+    nodes,
+    ports: nodes.map((node) => node.port),
+    stop: async () => void (await Promise.all(nodes.map((node) => node.stop()))),
+  };
+}
+
+async function hasFormed(port: number): Promise<boolean> {
+  const info = String(await ask(port, ['CLUSTER', 'INFO']));
+  return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${NODES}`);
+}
+
+export interface RedisSentinel {
+  readonly master: RedisServer;
+  /** Of the one Sentinel. */
+  readonly port: number;
+  /** What the Sentinel calls the master. */
+  readonly name: string;
+  stop(): Promise<void>;
+}
+
+export async function startSentinel(): Promise<RedisSentinel> {
+  const name = 'main';
+  const master = await RedisServer.start();
+  const folder = mkdtempSync(join(tmpdir(), 'express-redis-suite-test-sentinel-'));
+  const port = master.port + 1;
+  const config = join(folder, 'sentinel.conf');
+  writeFileSync(
+    config,
+    [
+      `port ${port}`,
+      'bind 127.0.0.1',
+      `dir ${folder}`,
+      `sentinel monitor ${name} 127.0.0.1 ${master.port} 1`,
+    ].join('\n'),
+  );
+  const child = spawn(process.env.REDIS_SERVER_BIN ?? 'redis-server', [config, '--sentinel'], {
+    cwd: folder,
+    detached: true,
+    stdio: 'ignore',
+  });
+  child.unref();
+  const release = watchOver({ pid: child.pid as number, folder });
+  await until(() => ask(port, ['PING']).then(Boolean), 'Sentinel did not answer');
+  return {
+    master,
+    port,
+    name,
+    stop: async () => {
+      child.kill('SIGKILL');
+      release();
+      rmSync(folder, { recursive: true, force: true });
+      await master.stop();
+    },
+  };
+}
+
+async function ask(port: number, command: string[]): Promise<unknown> {
+  const client = createClient({
+    url: `redis://127.0.0.1:${port}`,
+    RESP: 2,
+    socket: { reconnectStrategy: false },
+  });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    return await client.sendCommand(command);
+  } finally {
+    client.destroy();
+  }
+}
+
+async function until(isSo: () => Promise<boolean>, complaint: string): Promise<void> {
+  const deadline = performance.now() + FORMED_WITHIN_MS;
+  while (!(await isSo().catch(() => false))) {
+    if (performance.now() > deadline) throw new Error(`${complaint} within ${FORMED_WITHIN_MS} ms`);
+    await sleep(25);
+  }
+}
