@@ -14,7 +14,7 @@ export function cacheFolder() {
   // What lies in it is run as a program, and anybody can make a folder of this name before us.
   const found = lstatSync(folder);
   if (userId >= 0 && (!found.isDirectory() || found.uid !== userId || (found.mode & 0o022) !== 0)) {
-    throw new Error(`${folder} belongs to somebody else: remove it, or set TMPDIR to a folder of your own`);
+    throw new Error(`${folder} is not ours alone: remove it, or set TMPDIR to a folder of your own`);
   }
   chmodSync(folder, 0o755);
   return folder;
