@@ -27,7 +27,8 @@ local others, is_own = {}, false
 for _, mark in ipairs(live) do
   if mark.token == token then is_own = true else others[#others + 1] = mark end
 end
-keep_only_marks(key, others, is_contended)
+-- A writer whose mark was lost, or never set, has written all the same: the others' values may be the older ones.
+keep_only_marks(key, others, is_contended or not is_own)
 if not field or not is_own or is_contended or #others > 0 then return 0 end
 store_value(key, field, ARGV[4], ttl_ms)
 return 1

@@ -80,6 +80,15 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
     return had;
   }
 
+  /** True when the mark was there and the only one all the while. */
+  function endMark(key: string, token: string): boolean {
+    const marked = liveMarks(key);
+    if (marked === undefined) return false;
+    // A writer whose mark was lost has written all the same: the others' values may be the older ones.
+    if (!marked.expiries.delete(token)) marked.isContended = true;
+    return liveMarks(key) === undefined && !marked.isContended;
+  }
+
   function readKey(key: string, fields: readonly string[]) {
     return {
       values: fields.map((field) => liveValue(key, field)),
@@ -153,15 +162,12 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
 
     async unmark(key, token) {
       forget(key);
-      liveMarks(key)?.expiries.delete(token);
-      liveMarks(key);
+      endMark(key, token);
     },
 
     async unmarkWith(key, token, field, value, ttlMs) {
       forget(key);
-      const marked = liveMarks(key);
-      const isOwn = marked?.expiries.delete(token) === true;
-      if (liveMarks(key) !== undefined || !isOwn || marked.isContended) return false;
+      if (!endMark(key, token)) return false;
       store(key, field, value, ttlMs);
       return true;
     },

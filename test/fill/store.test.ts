@@ -265,6 +265,7 @@ describe.each(Object.keys(stores))('the %s fill store', (name) => {
     it.each<[string, () => Promise<unknown>]>([
       ['another writer is at work', () => store.mark(key, 'other', A_MINUTE)],
       ['another writer came and went', () => store.mark(key, 'b', 9_000).then(() => store.unmark(key, 'b'))],
+      ['a writer without a mark came and went', () => store.unmark(key, 'stranger')],
       ['the key was dropped', () => store.drop(key)],
       ['somebody tried to put a value', () => store.put(key, 'v', bytes('other'), A_MINUTE)],
       [

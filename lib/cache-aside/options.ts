@@ -1,0 +1,111 @@
+/** The options of a cache, judged when it is made. */
+import type { RedisClient } from '../core/client.js';
+import { invalidOption } from '../core/errors.js';
+import { namespacePrefix } from '../core/keys.js';
+import { type EntryFormat, entryFormat, type Serializer } from './entry.js';
+
+export interface LifetimeOptions {
+  /** How long a value may be served, in milliseconds; the cache's own unless given. */
+  readonly ttlMs?: number;
+  /** The same for a missing one (`null` or `undefined`); 0: not cached. The cache's own unless given. */
+  readonly missTtlMs?: number;
+}
+
+export interface CacheOptions extends LifetimeOptions {
+  /** The Redis that all processes share. Without one, values are cached in this process only. */
+  readonly client?: RedisClient;
+  /** What comes before every key, so that no other cache's key is ever touched. Default `cache`. */
+  readonly namespace?: string;
+  /** How long a value may be served, in milliseconds. Default 60,000. */
+  readonly ttlMs?: number;
+  /** How long a missing row may be taken as missing, in milliseconds; 0: not at all. Default 5,000, at most `ttlMs`. */
+  readonly missTtlMs?: number;
+  /** By which part of it, at most, chance shortens each life, so that what was filled together does not end together. 0 to 1, default 0.1. */
+  readonly jitter?: number;
+  /** How values become bytes. Default JSON: what comes back is what JSON keeps of a value, on a miss as on a hit. */
+  readonly serializer?: Serializer;
+  /** How long others wait for a process that died while it loaded, in milliseconds. Loads may take longer. Default 3,000. */
+  readonly leaseMs?: number;
+  /** How long to wait for somebody else's load before loading alone, in milliseconds. Default 10,000. */
+  readonly waitMs?: number;
+  /** How long nothing is cached under a key whose writer died, in milliseconds. Writes may take longer. Default 30,000. */
+  readonly markMs?: number;
+  /** How long one call to Redis may take, in milliseconds, before the cache does without. Default 100. */
+  readonly deadlineMs?: number;
+  /** Bytes to hold where there is no `client`. Default 64 MB. */
+  readonly maxBytes?: number;
+}
+
+export interface ResolvedOptions {
+  readonly client: RedisClient | undefined;
+  readonly keyPrefix: string;
+  readonly namespace: string;
+  readonly lifetime: Required<LifetimeOptions>;
+  readonly jitter: number;
+  readonly format: EntryFormat;
+  readonly leaseMs: number;
+  readonly waitMs: number;
+  readonly markMs: number;
+  readonly deadlineMs: number;
+  readonly maxBytes: number;
+}
+
+const A_DAY_MS = 24 * 60 * 60_000;
+const DEFAULT_MISS_TTL_MS = 5_000;
+const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
+/** What other features' keys begin with: a cache of that name would heal their keys away. */
+const OTHERS_NAMESPACES = ['rl', 'sess', 'sess-user', 'page'];
+
+/** @throws SuiteError ERS_INVALID_OPTION */
+export function resolveOptions(options: CacheOptions): ResolvedOptions {
+  const { namespace = 'cache', client, maxBytes, serializer, jitter = 0.1 } = options;
+  const ttlMs = atLeast(1, 'ttlMs', options.ttlMs ?? 60_000);
+
+  if (namespace === '' || OTHERS_NAMESPACES.includes(namespace))
+    throw invalidOption('namespace', namespace, 'Use a name that no other feature uses, such as cache.');
+  if (!(typeof jitter === 'number' && jitter >= 0 && jitter < 1))
+    throw invalidOption('jitter', jitter, 'Use a number from 0 to less than 1.');
+  if (client !== undefined && maxBytes !== undefined)
+    throw invalidOption('maxBytes', maxBytes, 'It is for a cache without client; Redis has maxmemory.');
+  if (serializer !== undefined && !isSerializer(serializer))
+    throw invalidOption('serializer', serializer, 'Give an object with the functions encode and decode.');
+
+  return {
+    client,
+    keyPrefix: namespacePrefix(namespace),
+    namespace,
+    lifetime: resolveLifetime(options, { ttlMs, missTtlMs: Math.min(ttlMs, DEFAULT_MISS_TTL_MS) }),
+    jitter,
+    format: entryFormat(serializer),
+    leaseMs: within(100, A_DAY_MS, 'leaseMs', options.leaseMs ?? 3_000),
+    waitMs: within(0, A_DAY_MS, 'waitMs', options.waitMs ?? 10_000),
+    markMs: within(100, A_DAY_MS, 'markMs', options.markMs ?? 30_000),
+    deadlineMs: within(1, A_DAY_MS, 'deadlineMs', options.deadlineMs ?? 100),
+    maxBytes: atLeast(1, 'maxBytes', maxBytes ?? DEFAULT_MAX_BYTES),
+  };
+}
+
+/** @throws SuiteError ERS_INVALID_OPTION */
+export function resolveLifetime(
+  given: LifetimeOptions,
+  defaults: Required<LifetimeOptions>,
+): Required<LifetimeOptions> {
+  const ttlMs = given.ttlMs === undefined ? defaults.ttlMs : atLeast(1, 'ttlMs', given.ttlMs);
+  const missTtlMs = given.missTtlMs ?? Math.min(ttlMs, defaults.missTtlMs);
+  return { ttlMs, missTtlMs: atLeast(0, 'missTtlMs', missTtlMs) };
+}
+
+function atLeast(least: number, option: string, given: number): number {
+  return within(least, Number.MAX_SAFE_INTEGER, option, given);
+}
+
+function within(least: number, most: number, option: string, given: number): number {
+  if (typeof given === 'number' && given >= least && given <= most) return given;
+  const range = most === Number.MAX_SAFE_INTEGER ? `${least} or more` : `${least} to ${most}`;
+  throw invalidOption(option, given, `Use a number of ${range}.`);
+}
+
+function isSerializer(given: unknown): given is Serializer {
+  const { encode, decode } = Object(given) as Partial<Serializer>;
+  return typeof encode === 'function' && typeof decode === 'function';
+}
