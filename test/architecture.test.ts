@@ -1,0 +1,169 @@
+/** The layout holds: features stand on `core` (the caches on `fill` too) and never on each other, and files stay readable. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize, relative, sep } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+
+const ROOT = join(__dirname, '..');
+
+/** What each folder of lib/ may import, besides itself. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  core: [],
+  fill: ['core'],
+  'rate-limit': ['core'],
+  session: ['core'],
+  'response-cache': ['core', 'fill'],
+  'cache-aside': ['core', 'fill'],
+  metrics: ['core'],
+  redis: ['core'],
+};
+
+/** The packages that each folder may need at run time. Only these, so that a subpath works without the others' peers. */
+const MAY_REQUIRE: Record<string, readonly string[]> = {
+  core: [],
+  fill: ['lru-cache'],
+  'rate-limit': ['lru-cache', 'proxy-addr', 'ipaddr.js', 'structured-headers'],
+  session: ['express-session', 'connect-redis', 'on-headers', 'on-finished'],
+  'response-cache': [
+    'lru-cache',
+    'structured-headers',
+    'vary',
+    'range-parser',
+    'on-finished',
+    'light-my-request',
+  ],
+  'cache-aside': ['lru-cache'],
+  metrics: ['prom-client'],
+  redis: [],
+};
+
+const ABOUT = 1.1;
+const MIDDLEWARE_LINES = 120 * ABOUT;
+const FILE_LINES = 200 * ABOUT;
+
+interface Import {
+  readonly from: string;
+  readonly target: string;
+  readonly isType: boolean;
+  readonly isDynamic: boolean;
+}
+
+const libFiles = sourcesBelow('lib');
+const imports = libFiles.flatMap(importsOf);
+const between = imports.filter(({ target }) => target.startsWith('.')).map(resolved);
+
+test('every folder of lib/ is known here', () => {
+  const folders = readdirSync(join(ROOT, 'lib'), { withFileTypes: true }).filter((entry) =>
+    entry.isDirectory(),
+  );
+  for (const { name } of folders) expect(Object.keys(MAY_IMPORT)).toContain(name);
+});
+
+test('a folder of lib/ imports itself and what lies below it, nothing else', () => {
+  const strangers = between
+    .filter(({ from }) => folderOf(from) !== 'index.ts')
+    .filter(
+      ({ from, to }) =>
+        folderOf(from) !== folderOf(to) && !MAY_IMPORT[folderOf(from)]?.includes(folderOf(to)),
+    );
+  expect(strangers.map(({ from, to }) => `${from} imports ${to}`)).toEqual([]);
+});
+
+test('a folder of lib/ needs only its own packages', () => {
+  const strangers = imports
+    .filter(
+      ({ target, isType, isDynamic }) =>
+        !target.startsWith('.') && !target.startsWith('node:') && !isType && !isDynamic,
+    )
+    .filter(({ from, target }) => !MAY_REQUIRE[folderOf(from)]?.includes(target));
+  expect(strangers.map(({ from, target }) => `${from} requires ${target}`)).toEqual([]);
+});
+
+test('no file of lib/ imports itself in a circle, types included', () => {
+  const graph = new Map<string, string[]>();
+  for (const { from, to } of between) graph.set(from, [...(graph.get(from) ?? []), to]);
+  expect(firstCycle(graph)).toBeUndefined();
+});
+
+test('lib/index.ts only re-exports', () => {
+  const rest = readFileSync(join(ROOT, 'lib/index.ts'), 'utf8')
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .replace(/export\s+(type\s+)?(\{[^}]*\}|\*)\s+from\s+'[^']+';/g, '');
+  expect(rest.trim()).toBe('');
+});
+
+describe.each([...libFiles, ...sourcesBelow('demo-app')])('%s', (file) => {
+  const text = readFileSync(join(ROOT, file), 'utf8');
+
+  test('is short enough to read in one go and says what it is for', () => {
+    const most = file.endsWith('middleware.ts') ? MIDDLEWARE_LINES : FILE_LINES;
+    expect(text.split('\n').length).toBeLessThanOrEqual(most);
+    expect(text).toMatch(/^(#!.*\n)?(\/\*\*|\/\/)/);
+    expect(file).not.toMatch(/\b(utils?|helpers?|manager|types|common|misc)\b\.?/);
+  });
+
+  test('holds no mutable state of its own and leaves nothing to do', () => {
+    if (file.startsWith('lib')) expect(text).not.toMatch(/^(export )?(let|var) /m);
+    expect(text).not.toMatch(/\b(TODO|FIXME|XXX)\b/);
+  });
+});
+
+function sourcesBelow(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.(ts|mjs)$/.test(name) && !name.includes('node_modules'))
+    .map((name) => join(folder, name))
+    .sort();
+}
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(join(ROOT, file), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '');
+  const statics = [...text.matchAll(/^(?:import|export)\s+(type\s)?([^;]*?)\bfrom\s+'([^']+)'/gm)].map(
+    ([, type, names = '', target = '']) => ({
+      from: file,
+      target,
+      isType: Boolean(type) || onlyTypes(names),
+      isDynamic: false,
+    }),
+  );
+  const dynamics = [...text.matchAll(/\bimport\('([^']+)'\)/g)].map(([, target = '']) => ({
+    from: file,
+    target,
+    isType: false,
+    isDynamic: true,
+  }));
+  return [...statics, ...dynamics];
+}
+
+/** `{ type A, type B }` */
+function onlyTypes(names: string): boolean {
+  const inner = /^\s*\{([^}]*)\}\s*$/.exec(names)?.[1];
+  if (inner === undefined) return false;
+  const each = inner.split(',').filter((name) => name.trim() !== '');
+  return each.length > 0 && each.every((name) => name.trim().startsWith('type '));
+}
+
+function resolved({ from, target }: Import): { from: string; to: string } {
+  return { from, to: normalize(join(dirname(from), target)).replace(/\.js$/, '.ts') };
+}
+
+function folderOf(file: string): string {
+  return relative('lib', file).split(sep)[0] as string;
+}
+
+function firstCycle(graph: Map<string, string[]>): string[] | undefined {
+  const done = new Set<string>();
+  function visit(file: string, path: string[]): string[] | undefined {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+    if (done.has(file)) return undefined;
+    for (const next of graph.get(file) ?? []) {
+      const cycle = visit(next, [...path, file]);
+      if (cycle) return cycle;
+    }
+    done.add(file);
+    return undefined;
+  }
+  for (const file of graph.keys()) {
+    const cycle = visit(file, []);
+    if (cycle) return cycle;
+  }
+  return undefined;
+}

@@ -1,0 +1,90 @@
+/** A wire between an app and Redis that can be cut, slowed down or turned into a black hole while it is in use. */
+import net from 'node:net';
+import { onTestEnd } from './cleanup.js';
+
+export interface Wire {
+  readonly port: number;
+  readonly url: string;
+  /** Bytes go through again, on connections made from now on; those that were in the hole stay dead. */
+  mend(): void;
+  /** Nothing is answered any more, nothing is refused: packets just vanish, on old connections and on new ones. */
+  swallow(): void;
+  /** Every reply comes that much later. */
+  delay(ms: number): void;
+  /** All connections are reset; new ones are accepted. */
+  reset(): void;
+  /** Passes this many more bytes of replies on each connection, then resets it. */
+  breakAfter(bytes: number): void;
+  close(): Promise<void>;
+}
+
+type Mode = 'pass' | 'swallow';
+
+/** Listens on a free loopback port and passes everything on to `port`, until the test ends. */
+export async function wireTo(port: number): Promise<Wire> {
+  const pairs = new Set<Pair>();
+  let mode: Mode = 'pass';
+  let delayMs = 0;
+  let bytesLeft = Number.POSITIVE_INFINITY;
+
+  const server = net.createServer(function connect(near) {
+    const pair: Pair = { near, far: undefined, isDead: mode === 'swallow' };
+    pairs.add(pair);
+    near.on('error', () => {});
+    near.on('close', () => {
+      pairs.delete(pair);
+      pair.far?.destroy();
+    });
+    if (pair.isDead) return void near.resume();
+
+    const far = net.connect(port, '127.0.0.1');
+    pair.far = far;
+    far.on('error', () => near.resetAndDestroy());
+    far.on('close', () => pair.isDead || near.destroy());
+    near.on('data', (data) => pair.isDead || far.write(data));
+    far.on('data', (data) => {
+      if (pair.isDead) return;
+      if (delayMs > 0) return void setTimeout(() => near.destroyed || near.write(data), delayMs).unref();
+      if (data.length <= bytesLeft) return void near.write(data);
+      near.write(data.subarray(0, bytesLeft), () => near.resetAndDestroy());
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address() as net.AddressInfo;
+
+  const close = () =>
+    new Promise<void>((resolve) => {
+      for (const { near } of pairs) near.destroy();
+      server.close(() => resolve());
+    });
+  onTestEnd(close);
+  return {
+    port: address.port,
+    url: `redis://127.0.0.1:${address.port}`,
+    mend() {
+      mode = 'pass';
+      delayMs = 0;
+      bytesLeft = Number.POSITIVE_INFINITY;
+    },
+    swallow() {
+      mode = 'swallow';
+      for (const pair of pairs) pair.isDead = true;
+    },
+    delay(ms) {
+      delayMs = ms;
+    },
+    reset() {
+      for (const { near } of pairs) near.resetAndDestroy();
+    },
+    breakAfter(bytes) {
+      bytesLeft = bytes;
+    },
+    close,
+  };
+}
+
+interface Pair {
+  readonly near: net.Socket;
+  far: net.Socket | undefined;
+  isDead: boolean;
+}
