@@ -1,0 +1,52 @@
+/** The shop's accounts: read through the cache, written with the cache held back while the write is under way. */
+import type { Cache } from 'express-redis-suite/cache-aside';
+import type { Sql } from '../database/pool.js';
+import { isPassword } from './passwords.js';
+
+/** The password hash is no part of it: it never leaves this file. */
+export interface User {
+  readonly id: number;
+  readonly email: string;
+  readonly name: string;
+}
+
+export interface Users {
+  /** An active account, from the cache when it is there. */
+  find(id: number): Promise<User | undefined>;
+  rename(id: number, name: string): Promise<User | undefined>;
+  /** The account of that address in any spelling, if the password is its own. */
+  authenticate(email: string, password: string): Promise<User | undefined>;
+}
+
+export function createUsers(sql: Sql, cache: Cache): Users {
+  const keyOf = (id: number) => `user:${id}`;
+
+  return {
+    find(id) {
+      return cache.getOrLoad(keyOf(id), async function loadUser() {
+        const [user] = await sql<User[]>`
+          select id, email, name from users where id = ${id} and is_active
+        `;
+        return user;
+      });
+    },
+
+    rename(id, name) {
+      return cache.write(keyOf(id), async function updateUser() {
+        const [user] = await sql<User[]>`
+          update users set name = ${name} where id = ${id} and is_active returning id, email, name
+        `;
+        return user;
+      });
+    },
+
+    async authenticate(email, password) {
+      const [found] = await sql<(User & { hash: string | null })[]>`
+        select id, email, name, password_hash as hash
+        from users where lower(email) = lower(${email}) and is_active
+      `;
+      if (!(await isPassword(password, found?.hash ?? undefined)) || found === undefined) return undefined;
+      return { id: found.id, email: found.email, name: found.name };
+    },
+  };
+}

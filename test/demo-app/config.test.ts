@@ -1,0 +1,106 @@
+/** The demo's environment: what it means, and one clear line for each variable that will not do. */
+import { describe, expect, test } from '@jest/globals';
+import { BadEnvironment, configFrom } from '../../demo-app/config.js';
+
+const DATABASE_URL = 'postgres://shop:pa55@db.example:5432/shop';
+
+describe('the settings of the demo', () => {
+  test('need nothing but a database', () => {
+    const config = configFrom({ DATABASE_URL });
+    expect(config).toMatchObject({
+      port: 3000,
+      databaseUrl: DATABASE_URL,
+      isBehindPgBouncer: false,
+      redisUrl: undefined,
+      orders: 200_000,
+      rateLimit: 100,
+      loginRateLimit: 10,
+    });
+  });
+
+  test('are taken from the environment', () => {
+    const config = configFrom({
+      DATABASE_URL,
+      PORT: '0',
+      REDIS_URL: 'rediss://user:pw@cache.example:6380/2',
+      PGBOUNCER: '1',
+      SESSION_SECRET: 'the new secret of ours, the old secret of ours',
+      DEMO_ORDERS: '0',
+      RATE_LIMIT: '5',
+      LOGIN_RATE_LIMIT: '3',
+    });
+    expect(config).toMatchObject({
+      port: 0,
+      redisUrl: 'rediss://user:pw@cache.example:6380/2',
+      isBehindPgBouncer: true,
+      sessionSecrets: ['the new secret of ours', 'the old secret of ours'],
+      orders: 0,
+      rateLimit: 5,
+      loginRateLimit: 3,
+      notices: [],
+    });
+  });
+
+  test('treat an empty variable as one that is not set', () => {
+    expect(configFrom({ DATABASE_URL, PORT: '', REDIS_URL: ' ' })).toMatchObject({
+      port: 3000,
+      redisUrl: undefined,
+    });
+  });
+
+  test('sign sessions with another random secret at each start when none is given, and say so', () => {
+    const [one, other] = [configFrom({ DATABASE_URL }), configFrom({ DATABASE_URL })];
+    expect(one.sessionSecrets).not.toEqual(other.sessionSecrets);
+    expect(one.sessionSecrets[0]?.length).toBeGreaterThanOrEqual(43);
+    expect(one.notices.join()).toMatch(/SESSION_SECRET is not set/);
+  });
+
+  test('say what it means that there is no Redis', () => {
+    expect(configFrom({ DATABASE_URL }).notices.join()).toMatch(/REDIS_URL is not set: .* this process only/);
+  });
+
+  test.each([
+    ['PORT', '65536'],
+    ['PORT', '-1'],
+    ['PORT', '3000.5'],
+    ['PORT', '0x10'],
+    ['PORT', 'http'],
+    ['PORT', '99999999999999999999'],
+    ['DATABASE_URL', ''],
+    ['DATABASE_URL', 'mysql://db.example/shop'],
+    ['DATABASE_URL', 'postgres://'],
+    ['REDIS_URL', 'cache.example:6379'],
+    ['REDIS_URL', 'http://cache.example'],
+    ['PGBOUNCER', 'yes'],
+    ['SESSION_SECRET', 'one,,two'],
+    ['SESSION_SECRET', ','],
+    ['DEMO_ORDERS', '-5'],
+    ['DEMO_ORDERS', '1e6'],
+    ['RATE_LIMIT', '0'],
+    ['RATE_LIMIT', 'NaN'],
+    ['LOGIN_RATE_LIMIT', 'Infinity'],
+  ])('%s=%s is refused in one line that begins with the name', (name, value) => {
+    const error = complaint({ DATABASE_URL, [name]: value });
+    expect(error.message).toMatch(new RegExp(`^${name}: (must|is required)[^\n]+$`));
+  });
+
+  test('are complained about all at once, without repeating a password', () => {
+    const lines = complaint({
+      DATABASE_URL: 'mysql://root:hunter2@db',
+      REDIS_URL: 'hunter2',
+      PORT: 'x',
+    }).message.split('\n');
+    expect(lines.map((line) => line.split(':')[0])).toEqual(['DATABASE_URL', 'REDIS_URL', 'PORT']);
+    expect(lines.join()).not.toContain('hunter2');
+  });
+});
+
+function complaint(environment: Record<string, string>): BadEnvironment {
+  try {
+    configFrom(environment);
+  } catch (error) {
+    if (error instanceof BadEnvironment) return error;
+    throw error;
+  }
+  throw new Error('these settings were accepted');
+}
