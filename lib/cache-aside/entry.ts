@@ -2,7 +2,7 @@
 import { SuiteError } from '../core/errors.js';
 
 /** Turns values into bytes and back. What it throws on reading makes the entry a miss. */
-export interface Serializer {
+export interface CacheSerializer {
   encode(value: unknown): string | Buffer;
   decode(bytes: Buffer): unknown;
 }
@@ -22,7 +22,7 @@ const UNDEFINED_VALUE = `${VERSION}u`;
 const HEAD_LENGTH = 2;
 
 /** JSON, unless a serializer is given; `null` and `undefined`, which say that a row is missing, stand for themselves. */
-export function entryFormat(serializer: Serializer | undefined): EntryFormat {
+export function entryFormat(serializer: CacheSerializer | undefined): EntryFormat {
   const codec = serializer ?? jsonSerializer;
   const kind = serializer === undefined ? JSON_VALUE : CUSTOM_VALUE;
 
@@ -49,18 +49,18 @@ export function isMissing(value: unknown): value is null | undefined {
   return value === null || value === undefined;
 }
 
-const jsonSerializer: Serializer = {
+const jsonSerializer: CacheSerializer = {
   encode: (value) => JSON.stringify(value),
   decode: (bytes) => JSON.parse(bytes.toString()),
 };
 
-function encodeOrExplain(codec: Serializer, value: unknown): string | Buffer {
+function encodeOrExplain(codec: CacheSerializer, value: unknown): string | Buffer {
   const payload = attempt(codec, value);
   if (typeof payload === 'string' || Buffer.isBuffer(payload)) return payload;
   throw uncacheable(`it became ${typeof payload}`);
 }
 
-function attempt(codec: Serializer, value: unknown): unknown {
+function attempt(codec: CacheSerializer, value: unknown): unknown {
   try {
     return codec.encode(value);
   } catch (cause) {

@@ -2,7 +2,7 @@
 import type { RedisClient } from '../core/client.js';
 import { invalidOption } from '../core/errors.js';
 import { namespacePrefix } from '../core/keys.js';
-import { type EntryFormat, entryFormat, type Serializer } from './entry.js';
+import { type CacheSerializer, type EntryFormat, entryFormat } from './entry.js';
 
 export interface LifetimeOptions {
   /** How long a value may be served, in milliseconds; the cache's own unless given. */
@@ -23,7 +23,7 @@ export interface CacheOptions extends LifetimeOptions {
   /** By which part of it, at most, chance shortens each life, so that what was filled together does not end together. 0 to 1, default 0.1. */
   readonly jitter?: number;
   /** How values become bytes. Default JSON: what comes back is what JSON keeps of a value, on a miss as on a hit. */
-  readonly serializer?: Serializer;
+  readonly serializer?: CacheSerializer;
   /** How long others wait for a process that died while it loaded, in milliseconds. Loads may take longer. Default 3,000. */
   readonly leaseMs?: number;
   /** How long to wait for somebody else's load before loading alone, in milliseconds. Default 10,000. */
@@ -105,7 +105,7 @@ function within(least: number, most: number, option: string, given: number): num
   throw invalidOption(option, given, `Use a number of ${range}.`);
 }
 
-function isSerializer(given: unknown): given is Serializer {
-  const { encode, decode } = Object(given) as Partial<Serializer>;
+function isSerializer(given: unknown): given is CacheSerializer {
+  const { encode, decode } = Object(given) as Partial<CacheSerializer>;
   return typeof encode === 'function' && typeof decode === 'function';
 }

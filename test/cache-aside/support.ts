@@ -2,19 +2,6 @@
 import { type Cache, type CacheOptions, createCache } from 'express-redis-suite/cache-aside';
 import { connect, type TestClient } from '../support/redis.js';
 
-export interface Gate {
-  readonly passed: Promise<void>;
-  open(): void;
-}
-
-export function gate(): Gate {
-  let open = () => {};
-  const passed = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { passed, open };
-}
-
 /** Opens when `step` is reached, and holds it there until it is let go. */
 export class Hold {
   readonly reached: Promise<void>;
@@ -33,6 +20,14 @@ export class Hold {
   letGo(): void {
     this.#gone.open();
   }
+}
+
+function gate(): { readonly passed: Promise<void>; open(): void } {
+  let open = () => {};
+  const passed = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { passed, open };
 }
 
 /** A cache on the shared Redis with a client of its own, as another process would have. */

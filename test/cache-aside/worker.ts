@@ -1,0 +1,53 @@
+// A process of its own with a cache: it does what it is told over IPC, and tells how often it loaded.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createClient } from 'redis';
+import { type Cache, createCache } from '../../lib/cache-aside/index.js';
+
+export type Order =
+  | { readonly ask: string; readonly times: number; readonly loadMs: number }
+  /** Commits and never comes back. */
+  | { readonly commit: string }
+  /** Begins to load and never comes back. */
+  | { readonly load: string };
+
+export type Answer =
+  | { readonly is: 'ready' | 'committed' | 'loading' }
+  | { readonly is: 'asked'; readonly loads: number; readonly values: readonly unknown[] };
+
+const answer = (message: Answer) => process.send?.(message);
+
+/** Says where it is, and stays there. */
+function stay(message: Answer): Promise<never> {
+  answer(message);
+  return new Promise(() => {});
+}
+
+async function obey(cache: Cache, order: Order): Promise<void> {
+  if ('commit' in order) {
+    await cache.write(order.commit, () => stay({ is: 'committed' }));
+  } else if ('load' in order) {
+    await cache.getOrLoad(order.load, () => stay({ is: 'loading' }));
+  } else {
+    const { loadMs } = order;
+    let loads = 0;
+    async function load() {
+      loads += 1;
+      return sleep(loadMs, `loaded by ${process.pid}`);
+    }
+    const asked = Array.from({ length: order.times }, () => cache.getOrLoad(order.ask, load));
+    answer({ is: 'asked', values: await Promise.all(asked), loads });
+  }
+}
+
+async function work(): Promise<void> {
+  const { url, namespace, markMs, leaseMs } = JSON.parse(process.argv[2] ?? '{}');
+  const client = createClient({ url });
+  client.on('error', () => {});
+  await client.connect();
+  const cache = createCache({ client, namespace, markMs, leaseMs, deadlineMs: 5_000 });
+  process.on('message', (order: Order) => obey(cache, order));
+  process.on('disconnect', () => process.exit());
+  answer({ is: 'ready' });
+}
+
+work();
