@@ -1,0 +1,7 @@
+/** Sessions on Redis: a drop-in for connect-redis, and express-session made safe around it. */
+export { login, logout, type SessionFields } from './login.js';
+export { type SessionsMiddleware, sessions } from './middleware.js';
+export type { RedisSessionStoreOptions } from './options.js';
+export type { Serializer } from './save.js';
+export type { SessionsOptions } from './settings.js';
+export { RedisSessionStore, type SessionState } from './store.js';

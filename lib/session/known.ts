@@ -1,0 +1,28 @@
+/** What a request knows of the session it was given: enough to tell, when it saves, what changed and who changed it. */
+import type { SessionData } from 'express-session';
+import { type CookieLifetimeMs, cookieLifetimeMs, isLifetimeChanged } from './lifetime.js';
+
+export interface Known {
+  /** The bytes that are in Redis as far as this request knows. A save replaces these and no others. */
+  readonly stored: Buffer;
+  /** The bytes that the request's own object stems from; after a merge these are not the stored ones. */
+  readonly view: Buffer;
+  /** What the session held, cookie aside, when it was loaded or last saved. */
+  readonly contents: string;
+  readonly lifetimeMs: CookieLifetimeMs;
+  /** Whether its time to live was seen to in the round trip that read or wrote it. */
+  readonly isSlid: boolean;
+  /** It was destroyed or regenerated meanwhile: nothing may bring it back. */
+  readonly isGone: boolean;
+}
+
+export function isUnchanged(session: Partial<SessionData>, known: Known): boolean {
+  if (isLifetimeChanged(known.lifetimeMs, cookieLifetimeMs(session))) return false;
+  return known.contents === contentsOf(session);
+}
+
+/** Everything but the cookie, whose date moves in every request; the way express-session compares. */
+export function contentsOf(session: Partial<SessionData>): string {
+  const { cookie: _cookie, ...contents } = session;
+  return JSON.stringify(contents);
+}

@@ -1,0 +1,65 @@
+/** How long a session lives: its cookie's own lifetime if it has one, else the store's. Pure, in milliseconds. */
+import type { SessionData } from 'express-session';
+import { invalidOption } from '../core/errors.js';
+
+/** connect-redis' option `ttl`: seconds, or a function of the session that returns seconds. */
+export type Ttl = number | ((session: SessionData) => number);
+
+/**
+ * What `cookie.originalMaxAge` says: milliseconds; null for a cookie that ends with the browser; undefined when there is
+ * no such field.
+ */
+export type CookieLifetimeMs = number | null | undefined;
+
+/** `resetMaxAge()` of express-session reads the clock twice, so a lifetime that nobody changed may shrink a little. */
+const CLOCK_DRIFT_MS = 100;
+/** Some 140,000 years: Redis takes no more than an int64 of milliseconds since 1970. */
+const LONGEST_MS = 2 ** 52;
+
+/**
+ * How long a session lives from now on, in milliseconds; zero or less for one that has ended.
+ *
+ * Not `cookie.expires`: a session that was only read since keeps the date of its last save, which may have passed
+ * (connect-redis then deletes a session in use). Every setter of the cookie keeps `originalMaxAge` in step.
+ */
+export function lifetimeMsOf(session: SessionData, ttl: Ttl, nowMs: number): number {
+  if (typeof ttl === 'function') return msFromSeconds(ttl(session));
+  const ownMs = cookieLifetimeMs(session);
+  if (typeof ownMs === 'number') return wholeMs(ownMs);
+  const expires = session.cookie?.expires;
+  if (expires) return wholeMs(new Date(expires).getTime() - nowMs);
+  return msFromSeconds(ttl);
+}
+
+export function cookieLifetimeMs(session: Partial<SessionData>): CookieLifetimeMs {
+  return session.cookie?.originalMaxAge;
+}
+
+/** Whether somebody set the cookie's lifetime anew. */
+export function isLifetimeChanged(before: CookieLifetimeMs, after: CookieLifetimeMs): boolean {
+  if (typeof before !== 'number' || typeof after !== 'number') return (before ?? null) !== (after ?? null);
+  return Math.abs(before - after) > CLOCK_DRIFT_MS;
+}
+
+/**
+ * What the script that reads a session takes for the lifetime of one without its own; 0 when it shall slide none,
+ * because only a function knows the lifetime.
+ */
+export function fallbackMs(ttl: Ttl): number {
+  return typeof ttl === 'function' ? 0 : msFromSeconds(ttl);
+}
+
+/** @throws SuiteError ERS_INVALID_OPTION */
+export function requireTtl(ttl: unknown): void {
+  if (typeof ttl === 'function' || (typeof ttl === 'number' && ttl > 0 && Number.isFinite(ttl))) return;
+  throw invalidOption('ttl', ttl, 'Give seconds, more than 0, or a function that returns seconds.');
+}
+
+function msFromSeconds(seconds: number): number {
+  if (typeof seconds === 'number' && !Number.isNaN(seconds)) return wholeMs(seconds * 1000);
+  throw invalidOption('ttl', seconds, 'The function has to return seconds; 0 or less ends the session.');
+}
+
+function wholeMs(ms: number): number {
+  return Math.min(Math.ceil(ms), LONGEST_MS);
+}

@@ -1,0 +1,47 @@
+/** Logging in and out, in the one order that is safe. */
+import type { IncomingMessage } from 'node:http';
+import type { Session, SessionData } from 'express-session';
+import type { SessionRequest } from './request.js';
+
+/** What a session holds of the user; declare it on `SessionData` of express-session. */
+export type SessionFields = Omit<Partial<SessionData>, 'cookie'>;
+
+/**
+ * Begins a new session under a new id, sets `fields` and saves it; the old session and its id are gone.
+ *
+ * A new id, because whoever planted the old one in the browser would else be logged in too (session fixation, OWASP
+ * Session Management, "Renew the Session ID After Any Privilege Level Change").
+ *
+ * Rejects, with nothing logged in, when Redis is in trouble (ERS_REDIS_UNAVAILABLE, ERS_REDIS_REFUSED).
+ */
+export async function login(req: IncomingMessage, fields: SessionFields): Promise<void> {
+  await promised((done) => sessionOf(req).regenerate(done));
+  const session = sessionOf(req);
+  Object.assign(session, fields);
+  try {
+    await promised((done) => session.save(done));
+  } catch (error) {
+    // The error page that follows must not save, late, what was just reported as failed.
+    for (const name of Object.keys(fields)) delete (session as unknown as Record<string, unknown>)[name];
+    throw error;
+  }
+}
+
+/** Destroys the session. Rejects when Redis is in trouble: then nobody is logged out. */
+export async function logout(req: IncomingMessage): Promise<void> {
+  const { session } = req as SessionRequest;
+  if (session) await promised((done) => session.destroy(done));
+}
+
+function sessionOf(req: IncomingMessage): Session {
+  const { session } = req as SessionRequest;
+  if (!session)
+    throw new TypeError('login: this request has no session. Put sessions() before this handler.');
+  return session;
+}
+
+function promised(act: (done: (error: unknown) => void) => unknown): Promise<void> {
+  return new Promise((resolve, reject) => {
+    act((error) => (error ? reject(error) : resolve()));
+  });
+}

@@ -1,0 +1,96 @@
+/** `sessions()`: express-session on a Redis store, and what a store alone cannot do. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import expressSession, { type CookieOptions, type Store } from 'express-session';
+import { hasCode, isRedisTrouble } from '../core/errors.js';
+import { withholdCookie } from './cookie.js';
+import { giveEmptySession } from './detached.js';
+import { exitsOf, type Gate, holdResponse } from './hold.js';
+import { contentsOf } from './known.js';
+import type { SessionRequest } from './request.js';
+import { sessionGate, watchGenerated } from './session-gate.js';
+import { resolveSettings, type SessionsOptions } from './settings.js';
+import { answerUnavailable, headersOf, restoreHeaders } from './unavailable.js';
+
+export interface SessionsMiddleware {
+  // Wide enough for Express and for any connect-style server.
+  (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void): void;
+  /** Where the sessions are. */
+  readonly store: Store;
+}
+
+/** Set on the synthetic requests with which the response cache revalidates. */
+const REVALIDATION = Symbol.for('express-redis-suite.revalidation');
+
+/**
+ * Sessions with safe defaults: `resave: false`, `saveUninitialized: false`, and a cookie that is HttpOnly, SameSite=Lax
+ * and, over TLS, Secure.
+ *
+ * A response waits until what its handler changed is saved. When that fails it becomes a 503, and the cookie stays as it
+ * was. What changes after the first byte is saved at the end; failure then ends the connection.
+ *
+ * @throws SuiteError ERS_INVALID_OPTION, ERS_INVALID_CLIENT
+ */
+export function sessions(options: SessionsOptions): SessionsMiddleware {
+  const { onRedisDown, store, settings } = resolveSettings(options);
+  const runExpressSession = expressSession(settings);
+  const generated = watchGenerated(store);
+
+  function sessionMiddleware(req: SessionRequest, res: ServerResponse, next: (error?: unknown) => void) {
+    if (req.session) return next();
+    if (REVALIDATION in req) {
+      giveEmptySession(req, cookieFor(req));
+      return next();
+    }
+    const bare = exitsOf(res);
+    const headers = headersOf(res);
+    let isLoaded = false;
+    runExpressSession(req as never, res as never, function loaded(error?: unknown) {
+      if (isLoaded) return failedLate(error);
+      isLoaded = true;
+      if (error) return failed(error);
+      const gate = sessionGate({ req, store, settings, generated, giveUp });
+      withholdCookie(req, res, gate.isGone);
+      holdResponse(res, bare, gate);
+      next();
+    });
+
+    function failed(error: unknown) {
+      // From here on without express-session, which would set a cookie for, or even destroy, what it could not load.
+      Object.assign(res, bare);
+      if (!isRedisTrouble(error)) return next(error);
+      if (onRedisDown === 'error') return answerUnavailable(res);
+      giveEmptySession(req, cookieFor(req), error);
+      holdResponse(res, bare, readOnlyGate(req, error, giveUp));
+      next();
+    }
+
+    /** Of what was loaded nothing is lost when its life could not be prolonged. */
+    function failedLate(error: unknown) {
+      if (!isRedisTrouble(error)) next(error);
+    }
+
+    function giveUp(error: unknown, hasBegun: boolean) {
+      const isTrouble = isRedisTrouble(error) || hasCode(error, 'ERS_SESSION_CONFLICT');
+      if (hasBegun) res.destroy();
+      else restoreHeaders(res, headers);
+      if (!isTrouble) next(error);
+      else if (!hasBegun) answerUnavailable(res);
+    }
+  }
+
+  function cookieFor(req: SessionRequest): CookieOptions {
+    const { cookie } = settings;
+    return typeof cookie === 'function' ? cookie(req as never) : cookie;
+  }
+
+  return Object.assign(sessionMiddleware, { store });
+}
+
+/** Nothing may be written, so nothing may look as if it had been. */
+function readOnlyGate(req: SessionRequest, trouble: unknown, giveUp: Gate['giveUp']): Gate {
+  return {
+    mustWait: () => req.session != null && contentsOf(req.session) !== '{}',
+    settle: () => Promise.reject(trouble),
+    giveUp,
+  };
+}

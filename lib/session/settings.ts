@@ -1,0 +1,51 @@
+/** The options of `sessions()`, resolved once: express-session's with safe defaults, and the store made of the rest. */
+import expressSession, { type SessionOptions, type Store } from 'express-session';
+import { invalidOption } from '../core/errors.js';
+import { type CookieOption, requireSoundName, withDefaults } from './cookie.js';
+import type { RedisSessionStoreOptions } from './options.js';
+import { RedisSessionStore } from './store.js';
+
+/** The options of express-session but for `store`, and those of the store. */
+export interface SessionsOptions
+  extends Omit<SessionOptions, 'store'>,
+    Omit<RedisSessionStoreOptions, 'client'> {
+  /** A client of `redis` or `ioredis`. Without one, sessions live in this process only (express-session's MemoryStore). */
+  readonly client?: RedisSessionStoreOptions['client'] | undefined;
+  /**
+   * What happens to a request with a session cookie while Redis is down. `'error'`: 503 with Retry-After. `'anonymous'`:
+   * it gets an empty session that cannot be written; its cookie stays. Default `'error'`.
+   */
+  readonly onRedisDown?: 'error' | 'anonymous' | undefined;
+}
+
+/** express-session's own options, with the ones decided that it would warn about. */
+export type ExpressSessionSettings = SessionOptions & { readonly cookie: NonNullable<CookieOption> };
+
+export interface SessionsSettings {
+  readonly onRedisDown: 'error' | 'anonymous';
+  readonly store: Store;
+  readonly settings: ExpressSessionSettings;
+}
+
+/** @throws SuiteError ERS_INVALID_OPTION, ERS_INVALID_CLIENT */
+export function resolveSettings(options: SessionsOptions): SessionsSettings {
+  const { client, onRedisDown = 'error', secret, genid, name, proxy, rolling, unset } = options;
+  const { resave = false, saveUninitialized = false } = options;
+  if (onRedisDown !== 'error' && onRedisDown !== 'anonymous') {
+    throw invalidOption('onRedisDown', onRedisDown, "Write 'error' or 'anonymous'.");
+  }
+  if (!secret || (Array.isArray(secret) && !secret.every(Boolean)) || (secret as string).length === 0) {
+    throw invalidOption(
+      'secret',
+      secret,
+      'Give a random string of 32 or more characters, or several, the newest first.',
+    );
+  }
+  requireSoundName(name, options.cookie);
+  // express-session itself says in production what a MemoryStore means.
+  const store =
+    client === undefined ? new expressSession.MemoryStore() : new RedisSessionStore({ ...options, client });
+  const cookie = withDefaults(options.cookie, proxy);
+  const settings = { secret, name, proxy, rolling, resave, saveUninitialized, unset, cookie, store };
+  return { onRedisDown, store, settings: genid === undefined ? settings : { ...settings, genid } };
+}
