@@ -1,0 +1,84 @@
+/** The demo on one screen: what a request passes, from top to bottom, and where each of the three middlewares stands. */
+import express, { type Express } from 'express';
+import { createCache } from 'express-redis-suite/cache-aside';
+import { rateLimit } from 'express-redis-suite/rate-limit';
+import { responseCache } from 'express-redis-suite/response-cache';
+import { sessions } from 'express-redis-suite/session';
+import type { Config } from './config.js';
+import type { Sql } from './database/pool.js';
+import type { RedisClient } from './database/redis.js';
+import { accountRoutes } from './routes/account.js';
+import { answerErrors, answerUnknownRoute } from './routes/errors.js';
+import { healthRoutes } from './routes/health.js';
+import { orderRoutes } from './routes/orders.js';
+import { productRoutes } from './routes/products.js';
+import { reportRoutes } from './routes/reports.js';
+import { userRoutes } from './routes/users.js';
+import { welcome } from './routes/welcome.js';
+import { createOrders } from './services/orders.js';
+import { createProducts } from './services/products.js';
+import { createReports } from './services/reports.js';
+import { createUsers } from './services/users.js';
+
+export interface Parts {
+  readonly config: Pick<Config, 'rateLimit' | 'loginRateLimit' | 'sessionSecrets'>;
+  readonly sql: Sql;
+  /** Absent: limits, sessions and caches live in this process only. */
+  readonly redis: RedisClient | undefined;
+  readonly log: (line: string) => void;
+}
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+
+export function createApp({ config, sql, redis, log }: Parts): Express {
+  const onRedis = redis === undefined ? {} : { client: redis };
+  const shopCache = createCache({ ...onRedis, namespace: 'shop', ttlMs: 5 * MINUTE_MS });
+  const users = createUsers(sql, shopCache);
+  const products = createProducts(sql, shopCache);
+  const orders = createOrders(sql);
+  const reports = createReports(sql);
+
+  const message = { error: { message: 'too many requests: try again when Retry-After is over' } };
+  const perMinute = { ...onRedis, windowMs: MINUTE_MS, message };
+  const limit = rateLimit({ ...perMinute, name: 'api', limit: config.rateLimit });
+  const limitFailedLogins = rateLimit({
+    ...perMinute,
+    name: 'login',
+    limit: config.loginRateLimit,
+    skipSuccessfulRequests: true,
+  });
+  const pages = responseCache({ ...onRedis });
+  const session = sessions({
+    ...onRedis,
+    secret: config.sessionSecrets,
+    // Not Secure: the demo listens on the loopback interface only, over plain HTTP.
+    cookie: { maxAge: HOUR_MS, secure: false },
+  });
+
+  const app = express();
+  app.disable('x-powered-by');
+
+  app.use(healthRoutes(sql, redis));
+  app.get('/', welcome);
+
+  app.use('/api', limit, neverStore, express.json({ limit: '100kb' }));
+  app.use('/api/reports', reportRoutes(reports, pages));
+  app.use('/api/products', productRoutes(products));
+  app.use('/api/users', userRoutes(users));
+
+  // What stands above needs no session: it costs none, and with Redis down it goes on for those who are logged in.
+  app.use('/api', session);
+  app.use('/api', accountRoutes(users, limitFailedLogins));
+  app.use('/api/orders', orderRoutes(orders));
+
+  app.use(answerUnknownRoute);
+  app.use(answerErrors(log));
+  return app;
+}
+
+/** For browsers and proxies, unless a route says otherwise: what is cached here is cached where it can be invalidated. */
+const neverStore: express.RequestHandler = function neverStore(_req, res, next) {
+  res.set('Cache-Control', 'no-store');
+  next();
+};

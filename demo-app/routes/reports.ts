@@ -1,0 +1,15 @@
+/** `/api/reports`: expensive to make, the same for everyone, and a minute old is good enough: made for a response cache. */
+import { type Router as ExpressRouter, type RequestHandler, Router } from 'express';
+import type { Reports } from '../services/reports.js';
+
+export function reportRoutes(reports: Reports, cache: RequestHandler): ExpressRouter {
+  const router = Router();
+
+  router.get('/monthly-revenue', cache, async function showMonthlyRevenue(_req, res) {
+    const report = await reports.monthlyRevenue();
+    // `public`: shared with those who send a session cookie, too.
+    res.set('Cache-Control', 'public, max-age=60').json(report);
+  });
+
+  return router;
+}

@@ -1,0 +1,24 @@
+/** `/`: what there is to try. */
+import type { RequestHandler } from 'express';
+
+const ROUTES = {
+  'GET /api/products': 'fifty products, straight from Postgres',
+  'GET /api/products/:id': 'one product, through the cache',
+  'PUT /api/products/:id/price {price}': 'write-through: in the cache by the time it is confirmed',
+  'GET /api/users/:id': 'one user, through the cache',
+  'PATCH /api/users/:id {name}': 'a write after which nobody is served the old row',
+  'GET /api/reports/monthly-revenue':
+    'every order added up, behind the response cache: ask twice, see Cache-Status',
+  'POST /api/login {email, password}': 'try ada@example.com with the password demo',
+  'GET /api/me': 'who is logged in',
+  'POST /api/logout': 'end the session',
+  'POST /api/orders {items: [{productId, quantity}]}': 'place an order',
+  'GET /api/orders/:id': 'look at it',
+  'PATCH /api/orders/:id {status}': 'placed, paid, shipped, delivered, or cancelled',
+  'GET /livez': 'whether the process answers',
+  'GET /readyz': 'whether Postgres and Redis do',
+};
+
+export const welcome: RequestHandler = function welcome(_req, res) {
+  res.json({ routes: ROUTES });
+};

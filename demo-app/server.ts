@@ -1,0 +1,116 @@
+/** One process of the demo: settings, connections, tables, then requests until a signal ends it in good order. */
+import http from 'node:http';
+import net, { type AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createApp } from './app.js';
+import { type Config, configFrom } from './config.js';
+import { openPool, type Sql } from './database/pool.js';
+import { prepareDatabase } from './database/prepare.js';
+import { openRedis, type RedisClient } from './database/redis.js';
+
+const HOST = '127.0.0.1';
+// Together within the ten seconds that a container is usually given.
+const ACCEPT_FOR_MS = 100;
+const IDLE_FOR_MS = 200;
+const REQUESTS_END_WITHIN_MS = 7000;
+const CONNECTIONS_END_WITHIN_MS = 1000;
+
+start().catch(function giveUp(error: Error & { code?: string }) {
+  console.error(`the demo cannot start: ${error.message || error.code}`);
+  process.exit(1);
+});
+
+async function start(): Promise<void> {
+  const config = configFrom(process.env);
+  for (const notice of config.notices) console.log(notice);
+
+  const server = http.createServer();
+  const sql = openPool(config);
+  let redis: RedisClient | undefined;
+  endOnSignal(server, () => closeConnections(sql, redis));
+
+  // Waits for Postgres, which is the truth, and only for the first attempt at Redis, which is not.
+  [redis] = await Promise.all([
+    config.redisUrl === undefined ? undefined : openRedis(config.redisUrl, console.log),
+    prepareDatabase(sql, { orders: config.orders, log: console.log }),
+  ]);
+
+  server.on('request', createApp({ config, sql, redis, log: console.error }));
+  await listen(server, config);
+  console.log(`listening on http://${HOST}:${(server.address() as AddressInfo).port}`);
+}
+
+function listen(server: http.Server, { port }: Config): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const isTaken = error.code === 'EADDRINUSE';
+      reject(
+        isTaken
+          ? new Error(`port ${port} is in use: set PORT to another one, or to 0 for a free one`)
+          : error,
+      );
+    });
+    server.listen(port, HOST, resolve);
+  });
+}
+
+/** The first signal lets the requests under way finish; the second does not wait for anything. */
+function endOnSignal(server: http.Server, closeConnections: () => Promise<void>): void {
+  const lastAnswers = tellClientsToGo(server);
+  let isEnding = false;
+
+  async function end(signal: 'SIGTERM' | 'SIGINT') {
+    if (isEnding) process.exit(signal === 'SIGINT' ? 130 : 143);
+    isEnding = true;
+    // Still starting: Postgres takes back what was begun.
+    if (!server.listening) process.exit(0);
+    console.log(`${signal}: finishing the requests under way`);
+    await drain(server, lastAnswers);
+    await closeConnections();
+    process.exit(0);
+  }
+  process.on('SIGTERM', end);
+  process.on('SIGINT', end);
+}
+
+/**
+ * Whoever connected before the signal is served. A connection may still wait to be accepted, so accepting goes on for a
+ * moment; its request may still be unread, and `server.close()` would take it for idle and reset it.
+ */
+async function drain(server: http.Server, beginLastAnswers: () => void): Promise<void> {
+  beginLastAnswers();
+  await sleep(ACCEPT_FOR_MS);
+  const isClosed = new Promise((resolve) => net.Server.prototype.close.call(server, resolve));
+  const sweep = setInterval(() => server.closeIdleConnections(), IDLE_FOR_MS);
+  const cutOff = setTimeout(() => server.closeAllConnections(), REQUESTS_END_WITHIN_MS);
+  await isClosed;
+  clearInterval(sweep);
+  clearTimeout(cutOff);
+}
+
+/** From the moment the returned function is called, every answer asks its client to leave the kept-alive connection. */
+function tellClientsToGo(server: http.Server): () => void {
+  const underWay = new Set<http.ServerResponse>();
+  let isLast = false;
+
+  function sayGoodbye(res: http.ServerResponse) {
+    if (!res.headersSent) res.setHeader('Connection', 'close');
+  }
+  server.on('request', function follow(_req, res) {
+    underWay.add(res);
+    res.once('close', () => underWay.delete(res));
+    if (isLast) sayGoodbye(res);
+  });
+  return function beginLastAnswers() {
+    isLast = true;
+    for (const res of underWay) sayGoodbye(res);
+  };
+}
+
+/** With Redis frozen or Postgres busy, too. */
+async function closeConnections(sql: Sql, redis: RedisClient | undefined): Promise<void> {
+  const deadline = new Promise((resolve) => setTimeout(resolve, CONNECTIONS_END_WITHIN_MS));
+  const closing = [sql.end({ timeout: CONNECTIONS_END_WITHIN_MS / 1000 })];
+  if (redis?.isReady) closing.push(redis.close());
+  await Promise.race([Promise.allSettled(closing), deadline]);
+}

@@ -1,0 +1,139 @@
+/** The demo for tests: a database of one's own, the app in this process, and the real program as a child process. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import postgres from 'postgres';
+import { createApp } from '../../demo-app/app.js';
+import { openPool, type Sql } from '../../demo-app/database/pool.js';
+import { prepareDatabase } from '../../demo-app/database/prepare.js';
+import type { RedisClient } from '../../demo-app/database/redis.js';
+import { onTestEnd } from '../support/cleanup.js';
+import { type Served, serve, talkTo } from '../support/http.js';
+import { testDatabaseUrl } from '../support/redis-server.js';
+
+const REPOSITORY = join(__dirname, '..', '..');
+const READY_WITHIN_MS = 30_000;
+const GONE_WITHIN_MS = 12_000;
+
+export interface Database {
+  readonly url: string;
+  drop(): Promise<void>;
+}
+
+/** An empty database; drop it in `afterAll`. */
+export async function freshDatabase(): Promise<Database> {
+  const name = `demo_${randomBytes(6).toString('hex')}`;
+  await asAdministrator((sql) => sql`create database ${sql(name)}`);
+  const url = new URL(testDatabaseUrl());
+  url.pathname = `/${name}`;
+  return {
+    url: url.href,
+    drop: () => asAdministrator((sql) => sql`drop database if exists ${sql(name)} with (force)`),
+  };
+}
+
+async function asAdministrator(statement: (sql: postgres.Sql) => PromiseLike<unknown>): Promise<void> {
+  const sql = postgres(testDatabaseUrl(), { max: 1, onnotice: () => {} });
+  await statement(sql);
+  await sql.end();
+}
+
+export interface Shop extends Database {
+  readonly sql: Sql;
+  close(): Promise<void>;
+}
+
+/** A database with the shop in it and few orders; close it in `afterAll`. */
+export async function openShop(orders = 60): Promise<Shop> {
+  const database = await freshDatabase();
+  const sql = openPool({ databaseUrl: database.url, isBehindPgBouncer: false });
+  await prepareDatabase(sql, { orders, log: () => {} });
+  return {
+    ...database,
+    sql,
+    async close() {
+      await sql.end({ timeout: 1 });
+      await database.drop();
+    },
+  };
+}
+
+export interface AppSettings {
+  readonly redis?: RedisClient | undefined;
+  readonly rateLimit?: number;
+  readonly loginRateLimit?: number;
+  /** What the app logs, which is nothing when all is well. */
+  readonly logged?: string[];
+}
+
+/** The app on a free port of this process, until the test ends. */
+export function serveShop(sql: Sql, settings: AppSettings = {}): Promise<Served> {
+  const { redis, rateLimit = 1_000_000, loginRateLimit = 1_000_000, logged = [] } = settings;
+  const config = { rateLimit, loginRateLimit, sessionSecrets: ['a secret of this test'] };
+  return serve(createApp({ config, sql, redis, log: (line) => logged.push(line) }));
+}
+
+export interface Demo extends Served {
+  readonly pid: number;
+  /** Both outputs, as far as they came. */
+  output(): string;
+  signal(signal: NodeJS.Signals): void;
+  /** The exit code, or the signal that ended it. */
+  ended(): Promise<number | string>;
+}
+
+type Environment = Readonly<Record<string, string>>;
+
+/** The program that `npm run demo` starts, ended with the test; waits until it says that it listens. */
+export async function startDemo(environment: Environment): Promise<Demo> {
+  const demo = launchDemo(environment);
+  const listening = /^listening on (http:\/\/127\.0\.0\.1:\d+)$/m;
+  const giveUpAt = performance.now() + READY_WITHIN_MS;
+  while (!listening.test(demo.output())) {
+    if (demo.hasEnded() || performance.now() > giveUpAt)
+      throw new Error(`the demo did not start:\n${demo.output()}`);
+    await sleep(20);
+  }
+  const url = listening.exec(demo.output())?.[1] ?? '';
+  return { ...talkTo(url), ...demo };
+}
+
+/** The same without waiting. */
+export function launchDemo(environment: Environment): Omit<Demo, keyof Served> & { hasEnded(): boolean } {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'demo-app/server.ts'], {
+    cwd: REPOSITORY,
+    env: { PATH: process.env.PATH ?? '', PORT: '0', DEMO_ORDERS: '60', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text) => {
+      output += text;
+    });
+  }
+  const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+  onTestEnd(() => child.kill('SIGKILL'));
+  return {
+    pid: child.pid ?? 0,
+    output: () => output,
+    signal: (signal) => child.kill(signal),
+    hasEnded: () => hasEnded(child),
+    async ended() {
+      const tooLong = setTimeout(() => child.kill('SIGKILL'), GONE_WITHIN_MS);
+      const [code, signal] = await closed;
+      clearTimeout(tooLong);
+      return code ?? signal ?? 'unknown';
+    },
+  };
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+/** A browser's cookies as somebody who copied them would send them. */
+export function cookieOf(cookies: ReadonlyMap<string, string>): string {
+  return [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+}
