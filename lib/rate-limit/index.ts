@@ -1,0 +1,27 @@
+/** Rate limiting: an exact sliding window, in Redis or in this process, in place of express-rate-limit. */
+export { ipKeyGenerator } from './client-key.js';
+export type { DraftHeadersVersion } from './headers.js';
+export type { RateLimitDecision, RefundToken } from './limiter.js';
+export { MemoryStore } from './memory-store.js';
+export { type RateLimiter, rateLimit, rateLimit as default } from './middleware.js';
+export type {
+  AugmentedRequest,
+  Cost,
+  Logger,
+  LoggerFn,
+  OnRedisDown,
+  Options,
+  RateLimitExceededEventHandler,
+  RateLimitInfo,
+  ValueDeterminingMiddleware,
+} from './options.js';
+export { DAY, HOUR, MINUTE, SECOND } from './policy-name.js';
+export type { Quota } from './quota.js';
+export type {
+  ClientRateLimitInfo,
+  IncrementCallback,
+  IncrementResponse,
+  LegacyStore,
+  Store,
+} from './store.js';
+export type { EnabledValidations } from './validations.js';

@@ -1,0 +1,66 @@
+/** A Store in this process: for express-rate-limit's interface what `rateLimit()` without a client is for ours. */
+import { MemoryWindow } from './memory-window.js';
+import type { Options } from './options.js';
+import type { ClientRateLimitInfo, Store } from './store.js';
+import type { Demand } from './window.js';
+
+const DEFAULT_WINDOW_MS = 60_000;
+/** Hits kept per client when the store cannot know which limit they are held against. */
+const MOST_HITS = 100_000;
+
+/**
+ * A sliding window behind the Store interface.
+ *
+ * With a numeric limit it rejects exactly and records only what was accepted. Where it cannot know the limit (a function)
+ * or rejections may be taken back (`skipFailedRequests`, `skipSuccessfulRequests`), it counts every hit, as Stores do.
+ */
+export class MemoryStore implements Store {
+  /** Milliseconds; `init` sets it. */
+  windowMs: number = DEFAULT_WINDOW_MS;
+  readonly localKeys: boolean = true;
+  #window = new MemoryWindow(DEFAULT_WINDOW_MS);
+  #limit = MOST_HITS;
+
+  init(options: Options): void {
+    const { limit, skipFailedRequests, skipSuccessfulRequests } = options;
+    const knowsLimit = typeof limit === 'number' && !skipFailedRequests && !skipSuccessfulRequests;
+    this.#limit = knowsLimit ? Math.min(limit, MOST_HITS) : MOST_HITS;
+    this.windowMs = options.windowMs;
+    this.#window = new MemoryWindow(options.windowMs);
+  }
+
+  async get(key: string): Promise<ClientRateLimitInfo | undefined> {
+    const { used, resetMs } = this.#window.take(key, this.#demand('never'));
+    return used === 0 ? undefined : { totalHits: used, resetTime: fromNow(resetMs) };
+  }
+
+  async increment(key: string): Promise<ClientRateLimitInfo> {
+    const { isAllowed, used, resetMs } = this.#window.take(key, this.#demand('if-allowed'));
+    return { totalHits: isAllowed ? used : used + 1, resetTime: fromNow(resetMs) };
+  }
+
+  /** Takes back the newest hit. */
+  async decrement(key: string): Promise<void> {
+    this.#window.refundNewest(key);
+  }
+
+  async resetKey(key: string): Promise<void> {
+    this.#window.forget(key);
+  }
+
+  async resetAll(): Promise<void> {
+    this.#window.forgetAll();
+  }
+
+  shutdown(): void {
+    this.#window.forgetAll();
+  }
+
+  #demand(record: Demand['record']): Demand {
+    return { cost: 1, limit: this.#limit, record };
+  }
+}
+
+function fromNow(ms: number): Date {
+  return new Date(Date.now() + Math.ceil(ms));
+}

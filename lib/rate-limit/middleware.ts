@@ -1,0 +1,108 @@
+/** Limits how much of an app one client may use: express-rate-limit's middleware over an exact sliding window. */
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import { rateLimitChannel } from '../core/channels.js';
+import { giveBackAfter, watchOutcome } from './giving-back.js';
+import { draftFields, isDraft, legacyFields, retryAfterSeconds, writeFields } from './headers.js';
+import { informationOf } from './information.js';
+import { createLimiter, type RateLimitDecision } from './limiter.js';
+import { sayProcessesAreAlone } from './notice.js';
+import type { Options, RateLimitInfo } from './options.js';
+import { createQuota, type Quota } from './quota.js';
+import { sendRejection } from './rejection.js';
+import { checkCost, checkLimit, resolveOptions } from './resolve-options.js';
+
+/** express-rate-limit's handler, and the limiter without HTTP. */
+export type RateLimiter = RequestHandler & Quota;
+
+/** Marks the requests that a response cache sends itself; no client stands behind them. */
+const REVALIDATION: unique symbol = Symbol.for('express-redis-suite.revalidation');
+
+/**
+ * Makes a rate limiter. With `client` all processes on one Redis share the window; without, this process has its own.
+ *
+ * @throws SuiteError ERS_INVALID_OPTION, ERS_INVALID_CLIENT, or ERS_NAME_IN_USE when another limiter of this name on
+ * this client has another window.
+ */
+export function rateLimit(passed: Partial<Options> = {}): RateLimiter {
+  const options = resolveOptions(passed);
+  const limiter = createLimiter(options);
+  const optionsUsed = options as unknown as Options;
+  const givesBack = options.skipFailedRequests || options.skipSuccessfulRequests;
+  options.validations.checkCreation();
+  sayProcessesAreAlone(options);
+
+  function rateLimitMiddleware(req: Request, res: Response, next: NextFunction): Promise<void> | void {
+    if (REVALIDATION in req) return next();
+    return mayPass(req, res, next).then((isAllowed) => (isAllowed ? next() : undefined), next);
+  }
+
+  async function mayPass(req: Request, res: Response, next: NextFunction): Promise<boolean> {
+    const ending = givesBack ? watchOutcome(res) : undefined;
+    if (await options.skip(req, res)) return publishSkip(options.name);
+
+    const key = String(await options.keyGenerator(req, res));
+    const limit = checkLimit(await determine(options.limit, req, res));
+    const cost = checkCost(await determine(options.cost, req, res));
+    options.validations.checkSingleCount(req, limiter.scope, key);
+    options.validations.checkLimit(limit);
+
+    const decision = await limiter.take({ key, limit, cost });
+    if (decision.source === 'policy') return decision.isAllowed || refuse(req, res);
+
+    const info = informationOf(decision, key, cost);
+    (req as unknown as Record<string, RateLimitInfo>)[options.requestPropertyName] = info;
+    await writeHeaders(req, res, info);
+    const { token } = decision;
+    if (ending !== undefined && token !== undefined)
+      giveBackAfter(ending, options, req, res, () => limiter.refund(token));
+    if (decision.isAllowed) return true;
+
+    await writeRetryAfter(req, res, decision);
+    await options.handler(req, res, next, optionsUsed);
+    return false;
+  }
+
+  async function writeHeaders(req: Request, res: Response, info: RateLimitInfo): Promise<void> {
+    const { windowMs, legacyHeaders, standardHeaders, validations } = options;
+    const facts = { ...info, windowMs };
+    if (legacyHeaders) writeFields(res, legacyFields(facts, new Date()));
+    if (!standardHeaders) return;
+    validations.checkDraft(standardHeaders);
+    if (!isDraft(standardHeaders)) return;
+    if (standardHeaders !== 'draft-6') validations.checkResetTime(info.resetTime);
+    const policy = standardHeaders === 'draft-8' ? await determine(options.identifier, req, res) : '';
+    writeFields(res, draftFields(standardHeaders, facts, new Date(), policy));
+  }
+
+  async function writeRetryAfter(req: Request, res: Response, { retryAfterMs }: RateLimitDecision) {
+    if (!options.legacyHeaders && !options.standardHeaders) return;
+    const chosen = await determine(options.retryAfter, req, res);
+    const seconds = chosen ?? retryAfterSeconds(retryAfterMs, options.windowMs);
+    writeFields(res, [{ name: 'Retry-After', value: String(seconds) }]);
+  }
+
+  return Object.assign(rateLimitMiddleware as RequestHandler, createQuota(limiter, options));
+}
+
+type Determined<T> = T | ((request: Request, response: Response) => T | Promise<T>);
+
+function determine<T extends string | number | undefined>(
+  given: Determined<T>,
+  req: Request,
+  res: Response,
+): T | Promise<T> {
+  return typeof given === 'function' ? given(req, res) : given;
+}
+
+/** Not 429: the client did nothing wrong. */
+function refuse(req: Request, res: Response): false {
+  writeFields(res, [{ name: 'Retry-After', value: '1' }]);
+  sendRejection(req, res, 503, 'Service unavailable, please try again later.');
+  return false;
+}
+
+function publishSkip(name: string): true {
+  if (rateLimitChannel.hasSubscribers)
+    rateLimitChannel.publish({ name, decision: 'skip', source: 'policy', durationMs: 0 });
+  return true;
+}

@@ -1,0 +1,140 @@
+/** Somebody else's hit counter: express-rate-limit's Store interface, and such a store as a window of ours. */
+import type { Logger, Options } from './options.js';
+import type { Demand, Verdict, Window } from './window.js';
+
+/** What a store knows of one client. */
+export type ClientRateLimitInfo = {
+  totalHits: number;
+  /** When the count starts again; undefined when the store cannot tell. */
+  resetTime: Date | undefined;
+};
+
+export type IncrementResponse = ClientRateLimitInfo;
+
+export type IncrementCallback = (
+  error: Error | undefined,
+  totalHits: number,
+  resetTime: Date | undefined,
+) => void;
+
+/** A hit counter, as express-rate-limit 6 and later define it. */
+export type Store = {
+  /** Called once, when the limiter is made; it is not waited for. */
+  init?: (options: Options) => void | Promise<void>;
+  get?: (key: string) => Promise<ClientRateLimitInfo | undefined> | ClientRateLimitInfo | undefined;
+  increment: (key: string) => Promise<IncrementResponse> | IncrementResponse;
+  decrement: (key: string) => Promise<void> | void;
+  resetKey: (key: string) => Promise<void> | void;
+  resetAll?: () => Promise<void> | void;
+  shutdown?: () => Promise<void> | void;
+  /** Whether this store's keys are no other instance's keys. */
+  localKeys?: boolean;
+  /** What the store puts before its keys. */
+  prefix?: string;
+};
+
+/** A hit counter with callbacks. @deprecated Implement `Store`. */
+export type LegacyStore = {
+  incr: (key: string, callback: IncrementCallback) => void;
+  decrement: (key: string) => void;
+  resetKey: (key: string) => void;
+  resetAll?: () => void;
+};
+
+/**
+ * The store itself, or a legacy one with promises.
+ *
+ * @throws TypeError when it is neither, as express-rate-limit does.
+ */
+export function asStore(given: Store | LegacyStore): Store {
+  const store = isLegacy(given) ? promised(given) : (given as Store);
+  const required = [store.increment, store.decrement, store.resetKey];
+  const optional = [store.resetAll, store.init].filter((method) => method !== undefined);
+  if ([...required, ...optional].every((method) => typeof method === 'function')) return store;
+  throw new TypeError(
+    'store: not a Store. It needs the functions increment, decrement and resetKey; resetAll and init are optional.',
+  );
+}
+
+/** Hands the store its options. It is not waited for, and a failure is logged, as express-rate-limit does. */
+export function startStore(store: Store, options: Options, logger: Logger): void {
+  const start = async () => store.init?.(options);
+  start().catch((error) => logger.error(error, 'rate-limit: the store could not be initialised.'));
+}
+
+/** A store as a window: it counts first and learns the limit never, so its rejections are recorded too. */
+export class StoreWindow implements Window {
+  readonly #store: Store;
+  readonly #windowMs: number;
+  readonly #checkHits: (hits: unknown) => void;
+
+  constructor(store: Store, windowMs: number, checkHits: (hits: unknown) => void) {
+    this.#store = store;
+    this.#windowMs = windowMs;
+    this.#checkHits = checkHits;
+  }
+
+  async take(key: string, { limit, record }: Demand): Promise<Verdict> {
+    if (record === 'never') return this.#look(key, limit);
+    const counted = await this.#store.increment(key);
+    this.#checkHits(counted.totalHits);
+    // Stores may hand out the object that they go on counting in.
+    const used = counted.totalHits;
+    const resetAt = counted.resetTime?.getTime();
+    const resetMs = until(resetAt);
+    const isAllowed = !(used > limit);
+    return {
+      isAllowed,
+      used,
+      resetMs,
+      retryMs: isAllowed ? 0 : (resetMs ?? this.#windowMs),
+      mark: resetAt ?? Number.POSITIVE_INFINITY,
+    };
+  }
+
+  /** After the reset the hit is gone anyway, and a decrement would take somebody else's. */
+  async refund(key: string, resetAt: number): Promise<boolean> {
+    if (Date.now() >= resetAt) return false;
+    await this.#store.decrement(key);
+    return true;
+  }
+
+  async forget(key: string): Promise<void> {
+    await this.#store.resetKey(key);
+  }
+
+  async #look(key: string, limit: number): Promise<Verdict> {
+    if (typeof this.#store.get !== 'function')
+      throw new Error('store: this store has no get(), which getKey() and peek() need.');
+    const known = await this.#store.get(key);
+    const used = known?.totalHits ?? 0;
+    const resetMs = until(known?.resetTime?.getTime());
+    const isAllowed = used < limit;
+    return { isAllowed, used, resetMs, retryMs: isAllowed ? 0 : (resetMs ?? this.#windowMs), mark: 0 };
+  }
+}
+
+function until(resetAt: number | undefined): number | undefined {
+  return resetAt === undefined ? undefined : Math.max(0, resetAt - Date.now());
+}
+
+function isLegacy(store: Store | LegacyStore): store is LegacyStore {
+  return (
+    typeof (store as LegacyStore).incr === 'function' && typeof (store as Store).increment !== 'function'
+  );
+}
+
+function promised(legacy: LegacyStore): Store {
+  return {
+    increment: (key) =>
+      new Promise((resolve, reject) => {
+        legacy.incr(key, (error, totalHits, resetTime) => {
+          if (error) reject(error);
+          else resolve({ totalHits, resetTime });
+        });
+      }),
+    decrement: (key) => legacy.decrement(key),
+    resetKey: (key) => legacy.resetKey(key),
+    resetAll: () => legacy.resetAll?.(),
+  };
+}

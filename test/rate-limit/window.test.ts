@@ -1,0 +1,200 @@
+// One contract for both windows: the one in Redis and the one in this process.
+import { randomInt } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from '@jest/globals';
+import { guardRedis } from '../../lib/core/guard.js';
+import { MemoryWindow } from '../../lib/rate-limit/memory-window.js';
+import { RedisWindow } from '../../lib/rate-limit/redis-window.js';
+import type { Demand, Window } from '../../lib/rate-limit/window.js';
+import { connect, uniqueNamespace } from '../support/redis.js';
+
+const KEY = '203.0.113.7';
+
+const windows: Record<string, (windowMs: number) => Promise<Window>> = {
+  'in Redis': async (windowMs) => {
+    const guard = guardRedis(await connect(), { feature: 'window-test', deadlineMs: 5_000 });
+    return new RedisWindow(guard, `${uniqueNamespace()}:rl:w:`, windowMs);
+  },
+  'in this process': async (windowMs) => new MemoryWindow(windowMs),
+};
+
+function hit(limit: number, cost = 1): Demand {
+  return { limit, cost, record: 'if-allowed' };
+}
+
+function look(limit: number, cost = 1): Demand {
+  return { limit, cost, record: 'never' };
+}
+
+describe.each(Object.entries(windows))('The window %s', (_place, open) => {
+  test('allows as many as the limit, and tells how many are used', async () => {
+    const window = await open(60_000);
+    for (const used of [1, 2, 3]) {
+      expect(await window.take(KEY, hit(3))).toMatchObject({ isAllowed: true, used, retryMs: 0 });
+    }
+    expect(await window.take(KEY, hit(3))).toMatchObject({ isAllowed: false, used: 3, mark: 0 });
+  });
+
+  test('resets when the oldest hit leaves, and says exactly when the next fits', async () => {
+    const window = await open(60_000);
+    const first = await window.take(KEY, hit(2));
+    await sleep(30);
+    const second = await window.take(KEY, hit(2));
+    const denied = await window.take(KEY, hit(2));
+    expect(first.resetMs).toBe(60_000);
+    expect(second.resetMs).toBeLessThanOrEqual(60_000 - 25);
+    expect(denied.retryMs).toBe(denied.resetMs);
+    const forBoth = await window.take(KEY, hit(2, 2));
+    expect(forBoth.retryMs - (forBoth.resetMs ?? 0)).toBeGreaterThanOrEqual(25);
+  });
+
+  test('lets a client in at the moment it named, and not before', async () => {
+    const window = await open(250);
+    await window.take(KEY, hit(1));
+    const { retryMs } = await window.take(KEY, hit(1));
+    await sleep(retryMs / 2);
+    expect(await window.take(KEY, hit(1))).toMatchObject({ isAllowed: false });
+    await sleep(retryMs / 2 + 2);
+    expect(await window.take(KEY, hit(1))).toMatchObject({ isAllowed: true, used: 1 });
+  });
+
+  test('does not record rejected requests: who keeps trying is let in when the first hit leaves', async () => {
+    const window = await open(300);
+    await window.take(KEY, hit(1));
+    for (let tries = 0; tries < 10; tries += 1) await window.take(KEY, hit(1));
+    await sleep(310);
+    expect(await window.take(KEY, hit(1))).toMatchObject({ isAllowed: true, used: 1 });
+  });
+
+  test('records rejected requests when told to: who keeps trying is kept out', async () => {
+    const window = await open(300);
+    const always: Demand = { limit: 2, cost: 1, record: 'always' };
+    await window.take(KEY, always);
+    await window.take(KEY, always);
+    await sleep(200);
+    expect(await window.take(KEY, always)).toMatchObject({ isAllowed: false, used: 3 });
+    expect(await window.take(KEY, always)).toMatchObject({ isAllowed: false, used: 3 });
+    await sleep(150);
+    expect(await window.take(KEY, always)).toMatchObject({ isAllowed: false });
+    await sleep(320);
+    expect(await window.take(KEY, always)).toMatchObject({ isAllowed: true, used: 1 });
+  });
+
+  test('takes the whole cost or nothing', async () => {
+    const window = await open(60_000);
+    expect(await window.take(KEY, hit(10, 7))).toMatchObject({ isAllowed: true, used: 7 });
+    expect(await window.take(KEY, hit(10, 4))).toMatchObject({ isAllowed: false, used: 7 });
+    expect(await window.take(KEY, hit(10, 3))).toMatchObject({ isAllowed: true, used: 10 });
+  });
+
+  test('never fits a cost above the limit, and is not worn out by it', async () => {
+    const window = await open(60_000);
+    expect(await window.take(KEY, hit(5, 6))).toMatchObject({ isAllowed: false, used: 0, retryMs: Infinity });
+    expect(await window.take(KEY, hit(5, 5))).toMatchObject({ isAllowed: true, used: 5 });
+  });
+
+  test('takes a cost of thousands', async () => {
+    const window = await open(60_000);
+    const { mark, used } = await window.take(KEY, hit(5_000, 2_500));
+    expect(used).toBe(2_500);
+    expect(await window.take(KEY, hit(5_000, 2_500))).toMatchObject({ isAllowed: true, used: 5_000 });
+    expect(await window.refund(KEY, mark, 2_500)).toBe(true);
+    expect(await window.take(KEY, look(5_000))).toMatchObject({ used: 2_500 });
+  });
+
+  test('lets a cost of nothing pass without a trace', async () => {
+    const window = await open(60_000);
+    expect(await window.take(KEY, hit(1, 0))).toMatchObject({ isAllowed: true, used: 0, mark: 0 });
+  });
+
+  test('rejects everything under a limit of 0', async () => {
+    const window = await open(60_000);
+    expect(await window.take(KEY, hit(0))).toMatchObject({ isAllowed: false, used: 0, resetMs: 60_000 });
+    expect(await window.take(KEY, { limit: 0, cost: 1, record: 'always' })).toMatchObject({
+      isAllowed: false,
+    });
+  });
+
+  test('looks without taking', async () => {
+    const window = await open(60_000);
+    expect(await window.take(KEY, look(1))).toMatchObject({ isAllowed: true, used: 0, mark: 0 });
+    await window.take(KEY, hit(1));
+    expect(await window.take(KEY, look(1))).toMatchObject({ isAllowed: false, used: 1 });
+  });
+
+  test('refunds exactly what one request took, once', async () => {
+    const window = await open(60_000);
+    const marks: number[] = [];
+    for (let hits = 0; hits < 3; hits += 1) marks.push((await window.take(KEY, hit(9, 3))).mark);
+    expect(new Set(marks).size).toBe(3);
+    const [, middle = 0] = marks;
+    expect(await window.refund(KEY, middle, 3)).toBe(true);
+    expect(await window.refund(KEY, middle, 3)).toBe(false);
+    expect(await window.take(KEY, look(9))).toMatchObject({ used: 6 });
+  });
+
+  test('refunds nothing that has left the window, and nobody else’s hit', async () => {
+    const window = await open(100);
+    const { mark } = await window.take(KEY, hit(2));
+    await sleep(110);
+    await window.take(KEY, hit(2));
+    expect(await window.refund(KEY, mark, 1)).toBe(false);
+    expect(await window.take(KEY, look(2))).toMatchObject({ used: 1 });
+  });
+
+  test('refunds nothing of a key it does not know', async () => {
+    const window = await open(100);
+    expect(await window.refund('nobody', 12345, 1)).toBe(false);
+  });
+
+  test('forgets a key', async () => {
+    const window = await open(60_000);
+    await window.take(KEY, hit(1));
+    await window.forget(KEY);
+    expect(await window.take(KEY, hit(1))).toMatchObject({ isAllowed: true, used: 1 });
+  });
+
+  test('keeps keys apart, hostile ones too', async () => {
+    const window = await open(60_000);
+    const keys = ['a', 'a}', '{a', 'a\r\n', '', 'ä', '*', 'x'.repeat(5_000), `${'x'.repeat(5_000)}y`];
+    for (const key of keys) expect(await window.take(key, hit(1))).toMatchObject({ isAllowed: true });
+    for (const key of keys) expect(await window.take(key, hit(1))).toMatchObject({ isAllowed: false });
+  });
+
+  test('admits no more than the limit in any window, and rejects only when it is full', async () => {
+    const windowMs = 120;
+    const limit = 10;
+    const window = await open(windowMs);
+    const accepted: number[] = [];
+    const until = performance.now() + 900;
+    while (performance.now() < until) {
+      const burst = Array.from({ length: randomInt(1, 8) }, () => window.take(KEY, hit(limit)));
+      for (const { isAllowed, used, mark } of await Promise.all(burst)) {
+        if (isAllowed) accepted.push(mark);
+        else expect(used).toBe(limit);
+      }
+      await sleep(randomInt(0, 12));
+    }
+    expect(accepted.length).toBeGreaterThan(4 * limit);
+    expect(mostInAnyWindow(accepted, windowMs * 1000)).toBe(limit);
+  });
+});
+
+describe('The window in this process', () => {
+  test('forgets keys whose hits have left', () => {
+    let now = 0;
+    const window = new MemoryWindow(1_000, () => now);
+    for (let client = 0; client < 1_000; client += 1) window.take(`${client}`, hit(5));
+    expect(window.size).toBe(1_000);
+    now = 1_002;
+    for (let client = 0; client < 600; client += 1) window.take('one', hit(5));
+    expect(window.size).toBe(1);
+  });
+});
+
+function mostInAnyWindow(times: readonly number[], windowMicros: number): number {
+  const sorted = times.toSorted((one, other) => one - other);
+  return Math.max(
+    ...sorted.map((time) => sorted.filter((other) => other > time - windowMicros && other <= time).length),
+  );
+}
