@@ -66,10 +66,12 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
     if (held?.size === 0) leases.delete(key);
   }
 
-  function store(key: string, field: string, bytes: Buffer, ttlMs: number): void {
+  function store(key: string, field: string, bytes: Buffer, ttlMs: number, maxValues = Infinity): void {
     endLease(key, field);
     const fields = new Map(values.get(key));
-    for (const [name, { expiresAt }] of fields) if (expiresAt <= now()) fields.delete(name);
+    fields.delete(field);
+    for (const [name, { expiresAt }] of fields)
+      if (expiresAt <= now() || fields.size >= maxValues) fields.delete(name);
     values.set(key, fields.set(field, { bytes, expiresAt: now() + ttlMs }));
   }
 
@@ -118,9 +120,9 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
       return true;
     },
 
-    async commit(lease, value, ttlMs) {
+    async commit(lease, value, ttlMs, maxValues) {
       if (!holds(lease)) return false;
-      store(lease.key, lease.field, value, ttlMs);
+      store(lease.key, lease.field, value, ttlMs, maxValues);
       return true;
     },
 

@@ -7,6 +7,8 @@ import { dropScript, markScript, unmarkScript } from './mark.lua.js';
 import type { FillStore, Lease, Reading } from './store.js';
 import { newToken } from './token.js';
 
+const A_DAY_MS = 24 * 60 * 60_000;
+
 /** Every call goes through `guard`, and rejects as it does (ERS_REDIS_UNAVAILABLE, ERS_REDIS_REFUSED). */
 export function redisFillStore(guard: Guard): FillStore {
   function run(script: Script, key: string, args: readonly RedisArgument[], reply: ReplyType = 'text') {
@@ -33,8 +35,14 @@ export function redisFillStore(guard: Guard): FillStore {
 
     renew: ({ key, field, token }, leaseMs) => store(renewScript, key, [field, token, wholeMs(leaseMs)]),
 
-    commit: ({ key, field, token }, value, ttlMs) =>
-      store(commitScript, key, [field, token, wholeMs(ttlMs), value]),
+    commit: ({ key, field, token }, value, ttlMs, maxValues) =>
+      store(commitScript, key, [
+        field,
+        token,
+        wholeMs(ttlMs),
+        value,
+        ...(maxValues === undefined ? [] : [String(maxValues)]),
+      ]),
 
     async release({ key, field, token }: Lease) {
       await run(releaseScript, key, [field, token]);
@@ -70,12 +78,22 @@ function wholeMs(ms: number): string {
 async function readKey(redis: Redis, key: string, fields: readonly string[]): Promise<Reading> {
   const leases = fields.map((field) => `lease:${field}`);
   const reply = await redis.hmGet(key, [...fields, ...leases, 'mark']).catch(asNothing);
-  const isMarked = (reply.at(-1) ?? null) !== null;
+  const mark = reply.at(-1) ?? null;
   return {
-    values: fields.map((_, i) => (isMarked ? null : (reply[i] ?? null))),
+    // A mark removes the values: one that is seen beside it was put there by somebody else.
+    values: fields.map((_, i) => (mark === null ? (reply[i] ?? null) : null)),
     leases: fields.map((_, i) => tokenOf(reply[fields.length + i])),
-    isMarked,
+    isMarked: mark !== null && mayStand(mark),
   };
+}
+
+/**
+ * Marks end with their key, so one that is seen stands, unless somebody tampered with it or with the key's TTL. That
+ * is judged by this process' clock, which may be wrong by hours, and then put right by the next lease.
+ */
+function mayStand(mark: Buffer): boolean {
+  const expiries = mark.toString('latin1').matchAll(/\S:(\d{1,15})(?= |$)/g);
+  return [...expiries].some(([, expiry]) => Number(expiry) > Date.now() - A_DAY_MS);
 }
 
 /** Whatever else lies under the key is not ours: it holds nothing, and goes at the first write. */

@@ -38,8 +38,11 @@ export interface FillStore {
   acquire(key: string, field: string, leaseMs: number): Promise<Lease | undefined>;
   /** `leaseMs` more from now, for loaders slower than a lease; false when the lease is lost. */
   renew(lease: Lease, leaseMs: number): Promise<boolean>;
-  /** Stores `value` for `ttlMs` and ends the lease; false, with nothing stored, when the lease is lost. */
-  commit(lease: Lease, value: Buffer, ttlMs: number): Promise<boolean>;
+  /**
+   * Stores `value` for `ttlMs` and ends the lease; false, with nothing stored, when the lease is lost. Of more than
+   * `maxValues` values under the key any other ones go.
+   */
+  commit(lease: Lease, value: Buffer, ttlMs: number, maxValues?: number): Promise<boolean>;
   /** Ends a lease without storing, so that the next one need not wait for its expiry. */
   release(lease: Lease): Promise<void>;
   /** Stores without a lease and breaks the field's lease; false, with nothing stored, under a mark. */

@@ -176,6 +176,14 @@ describe.each(Object.keys(stores))('the %s fill store', (name) => {
     });
   });
 
+  it('lets other values go when there are more than a commit allows', async () => {
+    for (const field of ['a', 'b', 'c', 'd'])
+      await store.commit(await lease(field), bytes(field), A_MINUTE, 3);
+    const { values } = await store.read(key, ['a', 'b', 'c', 'd']);
+    expect(values.filter((found) => found !== null)).toHaveLength(3);
+    expect(values[3]?.toString()).toBe('d');
+  });
+
   it('drops a key with all its fields', async () => {
     await store.put(key, 'a', bytes('1'), A_MINUTE);
     await store.put(key, 'b', bytes('2'), A_MINUTE);
