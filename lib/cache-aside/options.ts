@@ -54,14 +54,15 @@ const A_DAY_MS = 24 * 60 * 60_000;
 const DEFAULT_MISS_TTL_MS = 5_000;
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 /** What other features' keys begin with: a cache of that name would heal their keys away. */
-const OTHERS_NAMESPACES = ['rl', 'sess', 'sess-user', 'page'];
+const OTHERS_PREFIXES = ['rl:', 'sess:', 'sess-user:', 'page:'];
 
 /** @throws SuiteError ERS_INVALID_OPTION */
 export function resolveOptions(options: CacheOptions): ResolvedOptions {
   const { namespace = 'cache', client, maxBytes, serializer, jitter = 0.1 } = options;
   const ttlMs = atLeast(1, 'ttlMs', options.ttlMs ?? 60_000);
 
-  if (namespace === '' || OTHERS_NAMESPACES.includes(namespace))
+  const keyPrefix = namespacePrefix(namespace);
+  if (keyPrefix === '' || OTHERS_PREFIXES.includes(keyPrefix))
     throw invalidOption('namespace', namespace, 'Use a name that no other feature uses, such as cache.');
   if (!(typeof jitter === 'number' && jitter >= 0 && jitter < 1))
     throw invalidOption('jitter', jitter, 'Use a number from 0 to less than 1.');
@@ -72,7 +73,7 @@ export function resolveOptions(options: CacheOptions): ResolvedOptions {
 
   return {
     client,
-    keyPrefix: namespacePrefix(namespace),
+    keyPrefix,
     namespace,
     lifetime: resolveLifetime(options, { ttlMs, missTtlMs: Math.min(ttlMs, DEFAULT_MISS_TTL_MS) }),
     jitter,

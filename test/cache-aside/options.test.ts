@@ -9,6 +9,8 @@ describe('the options of a cache', () => {
     ['namespace', { namespace: '' }],
     ['namespace', { namespace: 'a b' }],
     ['namespace', { namespace: 'sess' }],
+    ['namespace', { namespace: 'sess:' }],
+    ['namespace', { namespace: 42 }],
     ['ttlMs', { ttlMs: 0 }],
     ['ttlMs', { ttlMs: Number.POSITIVE_INFINITY }],
     ['ttlMs', { ttlMs: '60' }],

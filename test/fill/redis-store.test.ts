@@ -88,7 +88,7 @@ describe('the redis fill store', () => {
     'gets over the tampered mark %j with the next lease',
     async (tampered) => {
       await client.hSet(key, { mark: tampered, v: 'old' });
-      expect(await store.read(key, ['v'])).toMatchObject({ values: [null], isMarked: true });
+      expect(await store.read(key, ['v'])).toMatchObject({ values: [null], isMarked: false });
       const lease = await store.acquire(key, 'v', A_MINUTE);
       expect(lease && (await store.commit(lease, value, A_MINUTE))).toBe(true);
       expect((await store.read(key, ['v'])).values[0]?.toString()).toBe('value');
