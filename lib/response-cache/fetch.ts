@@ -1,0 +1,192 @@
+/** Has the handler answer, passes its answer on, and stores it when it may be; also validates what is stored. */
+import { isRedisTrouble } from '../core/errors.js';
+import type { Cache } from './cache.js';
+import { CONDITION_HEADERS, isNotModified } from './conditional.js';
+import type { Entry } from './entry.js';
+import { changedSince, type Fields, fieldsOf, linesOf, storableFields, updatedFields } from './fields.js';
+import type { Flight } from './flights.js';
+import { currentAgeMs, type TimedResponse } from './freshness.js';
+import { type Answer, type Head, intercept } from './intercept.js';
+import { keepForMs, type Refusal, refusalToStore } from './policy.js';
+import { createRecorder } from './recorder.js';
+import { serveEntry } from './serve.js';
+import type { Reservation } from './shelf.js';
+import { type Forward, tell } from './trace.js';
+import { parseVary } from './vary.js';
+import type { Visit } from './visit.js';
+
+export interface Errand {
+  readonly forward: Forward;
+  /** The stale response to validate. */
+  readonly stored: Entry | undefined;
+  /** The right to store; without it the response only goes by. */
+  readonly reservation: Reservation | undefined;
+  /** Those who wait for what comes of this. */
+  readonly flight: Flight<Entry> | undefined;
+  /** Where hit-for-miss remembers this kind of request. */
+  readonly hitForMissId: string;
+}
+
+type Recorded = TimedResponse & { readonly reason: string | undefined };
+
+/** These speak for the response even where they were set before the cache saw it. */
+const SPEAKS_FOR_THE_RESPONSE = new Set(
+  'age cache-control cdn-cache-control connection content-length date etag expires last-modified vary'.split(
+    ' ',
+  ),
+);
+/** Not a property of the page: the next answer may be another. */
+const PASSING_REFUSALS: ReadonlySet<Refusal> = new Set(['status', 'request-no-store', 'reserved']);
+
+export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): void {
+  const { rules, maxBodyBytes } = cache.settings;
+  const { req, res, trace } = visit;
+  const { stored, reservation, flight, forward } = errand;
+  const before = fieldsOf(res);
+  const asked = { ...req.headers };
+  const requestedAtMs = Date.now();
+  const recorder = createRecorder(maxBodyBytes);
+  let recorded: Recorded | undefined;
+  let validated: Entry | undefined;
+
+  trace.go(stored === undefined ? 'fetch' : 'validate');
+  askForTheWhole();
+  const { restore } = intercept(res, {
+    mayAnswer: (status) =>
+      (status === 304 && stored !== undefined) || (status === 200 && isConditional(asked)),
+    onHead,
+    onBytes(bytes) {
+      if (recorded !== undefined && !recorder.add(bytes)) drop('too-big');
+    },
+    onEnd,
+    onClose() {
+      askAsBefore();
+      drop('aborted');
+    },
+  });
+  visit.next();
+
+  function onHead(head: Head, isTooLate: boolean): Answer {
+    askAsBefore();
+    const receivedAtMs = Date.now();
+    const response = { ...head, requestedAtMs, receivedAtMs };
+    if (head.status === 304 && stored !== undefined && !isTooLate) {
+      validated = freshened(stored, changedSince(before, head.fields), response);
+      return 'nothing';
+    }
+    const refusal = refusalOf(response);
+    if (refusal === undefined) recorded = { ...response, fields: whatToStore(before, head.fields) };
+    else drop(refusal);
+    const forwardStatus = stored === undefined ? {} : { forwardStatus: head.status };
+    tell(res, {
+      forward,
+      ...forwardStatus,
+      ...(refusal === undefined ? { isStored: true } : { detail: refusal }),
+    });
+    return !isTooLate && isNotModified(asked, response) ? 'not-modified' : 'as-is';
+  }
+
+  function refusalOf(response: TimedResponse): Refusal {
+    const refusal = refusalToStore(asked, response, rules);
+    if (refusal !== undefined) return refusal;
+    if ((declaredLength(response.fields) ?? 0) > maxBodyBytes) return 'too-big';
+    return reservation === undefined ? 'reserved' : undefined;
+  }
+
+  function onEnd(): void {
+    if (validated !== undefined) serveValidated(validated);
+    else if (recorded !== undefined) storeRecorded(recorded);
+  }
+
+  function storeRecorded(recorded: Recorded): void {
+    const body = recorder.take(declaredLength(recorded.fields));
+    const { reason, ...response } = recorded;
+    const said = reason === undefined ? {} : { reason };
+    if (body === undefined) drop('incomplete');
+    else store({ ...response, ...said, fields: storableFields(response.fields), body });
+  }
+
+  function serveValidated(entry: Entry): void {
+    restore();
+    resetHeaders(before);
+    const refusal = refusalToStore(asked, entry, rules);
+    const isStored = refusal === undefined && reservation !== undefined;
+    trace.go('serve');
+    serveEntry(req, res, entry, currentAgeMs(entry, Date.now()), { forward, forwardStatus: 304, isStored });
+    if (isStored) store(entry);
+    else drop(refusal ?? 'reserved');
+  }
+
+  function store(response: Omit<Entry, 'vary' | 'variant'>): void {
+    const right = reservation!;
+    flight?.startLanding();
+    const vary = parseVary(linesOf(response.fields, 'vary')) ?? [];
+    right.keep(response, vary, keepForMs(response, rules, Date.now())).then(
+      (entry) => {
+        if (entry !== undefined) trace.go('store');
+        finish(entry, entry === undefined ? 'purged' : undefined);
+      },
+      (error: unknown) => {
+        finish(undefined, 'not-stored');
+        if (!isRedisTrouble(error)) throw error;
+      },
+    );
+  }
+
+  /** Nothing is stored, and nobody need wait. */
+  function drop(why: NonNullable<Refusal>): void {
+    recorded = undefined;
+    if (!PASSING_REFUSALS.has(why) && why !== 'aborted' && why !== 'incomplete')
+      cache.hitForMiss.set(errand.hitForMissId, true);
+    reservation?.cancel().catch(() => {});
+    finish(undefined, why);
+  }
+
+  function finish(entry: Entry | undefined, reason: string | undefined): void {
+    flight?.land(entry);
+    trace.end(stored === undefined ? 'miss' : 'validate', reason);
+  }
+
+  /** RFC 9111, 4.3.1: our own condition, or none, so that the answer is about the page and not about this client's copy. */
+  function askForTheWhole(): void {
+    for (const name of CONDITION_HEADERS) delete req.headers[name];
+    const [etag] = linesOf(stored?.fields ?? [], 'etag');
+    const [lastModified] = linesOf(stored?.fields ?? [], 'last-modified');
+    if (etag !== undefined) req.headers['if-none-match'] = etag;
+    if (lastModified !== undefined) req.headers['if-modified-since'] = lastModified;
+  }
+
+  function askAsBefore(): void {
+    for (const name of CONDITION_HEADERS) {
+      if (asked[name] === undefined) delete req.headers[name];
+      else req.headers[name] = asked[name] as string;
+    }
+  }
+
+  /** A 304 is not what the client gets, so its headers are not either. */
+  function resetHeaders(fields: Fields): void {
+    for (const name of res.getHeaderNames()) res.removeHeader(name);
+    for (const [name, value] of fields) res.appendHeader(name, value);
+  }
+}
+
+function isConditional(headers: Visit['req']['headers']): boolean {
+  return headers['if-none-match'] !== undefined || headers['if-modified-since'] !== undefined;
+}
+
+/** RFC 9111, 4.3.4: the stored response, updated; it was received anew just now. */
+function freshened(stored: Entry, news: Fields, { requestedAtMs, receivedAtMs }: TimedResponse): Entry {
+  const kept = stored.fields.filter(([name]) => !['date', 'age'].includes(name.toLowerCase()));
+  return { ...stored, fields: updatedFields(kept, news), requestedAtMs, receivedAtMs };
+}
+
+/** What was set before the cache saw the request is that request's own: its id, its CORS headers. */
+function whatToStore(before: Fields, fields: Fields): Fields {
+  const changed = new Set(changedSince(before, fields));
+  return fields.filter((field) => changed.has(field) || SPEAKS_FOR_THE_RESPONSE.has(field[0].toLowerCase()));
+}
+
+function declaredLength(fields: Fields): number | undefined {
+  const [length] = linesOf(fields, 'content-length');
+  return length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined;
+}

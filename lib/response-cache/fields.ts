@@ -1,0 +1,88 @@
+/** Header fields as a list of lines, and which of them a cache may keep. */
+import type { ServerResponse } from 'node:http';
+
+/** Header lines in order, names as the handler spelled them. */
+export type Fields = readonly (readonly [name: string, value: string])[];
+
+/** Every outgoing message has it, though its types tell of requests only. */
+type RawNamed = ServerResponse & { getRawHeaderNames(): string[] };
+
+/** The values of all lines with that name (lower case). */
+export function linesOf(fields: Fields, name: string): string[] {
+  return fields.filter(([other]) => other.toLowerCase() === name).map(([, value]) => value);
+}
+
+/** The value of a field that has one line; undefined when it has none or several. */
+export function singleLine(fields: Fields, name: string): string | undefined {
+  const lines = linesOf(fields, name);
+  return lines.length === 1 ? lines[0] : undefined;
+}
+
+/** What is set on a response just now. */
+export function fieldsOf(res: ServerResponse): Fields {
+  return (res as RawNamed).getRawHeaderNames().flatMap((name) => {
+    const value = res.getHeader(name) ?? [];
+    const lines = Array.isArray(value) ? value : [String(value)];
+    return lines.map((line) => [name, line] as const);
+  });
+}
+
+/**
+ * RFC 9111, 3.1: all fields are stored but those of the connection (RFC 9110, 7.6.1) and of proxy authentication.
+ * Content-Length is made anew from the bytes.
+ */
+const NEVER_STORED = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'proxy-authenticate',
+  'proxy-authentication-info',
+  'proxy-authorization',
+  'content-length',
+]);
+
+/** The fields of a response that may be stored. */
+export function storableFields(fields: Fields): Fields {
+  // RFC 9110, 7.6.1: the fields that Connection names are meant for this connection only.
+  const listed = new Set(
+    linesOf(fields, 'connection').flatMap((line) =>
+      line.split(',').map((option) => option.trim().toLowerCase()),
+    ),
+  );
+  return fields.filter(([name]) => isStorable(name) && !listed.has(name.toLowerCase()));
+}
+
+export function isStorable(name: string): boolean {
+  return !NEVER_STORED.has(name.toLowerCase());
+}
+
+/** The lines of `fields` whose field is not in `before`, or has other lines there. */
+export function changedSince(before: Fields, fields: Fields): Fields {
+  return fields.filter(([name]) => {
+    const key = name.toLowerCase();
+    return linesOf(before, key).join('\n') !== linesOf(fields, key).join('\n');
+  });
+}
+
+/** These describe the bytes that are stored, and the bytes of a 304 are none. */
+const OF_THE_STORED_BYTES = new Set([
+  'content-encoding',
+  'content-length',
+  'content-md5',
+  'content-range',
+  'etag',
+]);
+
+/**
+ * RFC 9111, 3.2: each field of the 304 is added, in place of the stored lines of that field; excepted is what 3.1
+ * excludes, Content-Length, and what the stored bytes depend upon.
+ */
+export function updatedFields(stored: Fields, from304: Fields): Fields {
+  const news = storableFields(from304).filter(([name]) => !OF_THE_STORED_BYTES.has(name.toLowerCase()));
+  const replaced = new Set(news.map(([name]) => name.toLowerCase()));
+  return [...stored.filter(([name]) => !replaced.has(name.toLowerCase())), ...news];
+}

@@ -1,0 +1,89 @@
+/** How long a response is fresh, and how old it is (RFC 9111, 4.2). */
+import { deltaSeconds, directivesOf } from './cache-control.js';
+import { type Fields, linesOf, singleLine } from './fields.js';
+import { parseHttpDate } from './http-date.js';
+
+/** A response as freshness sees it. Times are milliseconds since 1970 by the clock of the process that got it. */
+export interface TimedResponse {
+  readonly status: number;
+  readonly fields: Fields;
+  /** When the handler was asked. */
+  readonly requestedAtMs: number;
+  /** When its status line and headers came. */
+  readonly receivedAtMs: number;
+}
+
+export interface Lifetime {
+  readonly lifetimeMs: number;
+  /** Who says so; `none` when nobody does, and then the lifetime is 0. */
+  readonly source: 's-maxage' | 'max-age' | 'expires' | 'ttl' | 'heuristic' | 'none';
+}
+
+export interface LifetimeRules {
+  /** What responses live that declare nothing. */
+  readonly ttlMs: number | undefined;
+  /** Statuses that `ttlMs` covers besides the heuristically cacheable ones. */
+  readonly statuses: ReadonlySet<number> | undefined;
+  readonly allowsHeuristics: boolean;
+}
+
+/** RFC 9110, 15.1: "heuristically cacheable", but for 206, which is not stored here. */
+const HEURISTICALLY_CACHEABLE = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501]);
+const HEURISTIC_FRACTION = 0.1;
+const DAY_MS = 86_400_000;
+
+/** RFC 9111, 4.2.1: s-maxage, else max-age, else Expires less Date, else what nobody declared. */
+export function freshnessLifetime(response: TimedResponse, rules: LifetimeRules): Lifetime {
+  const { directives, isTargeted } = directivesOf(response.fields);
+  for (const source of ['s-maxage', 'max-age'] as const) {
+    const seconds = deltaSeconds(directives, source);
+    if (seconds !== undefined) return { lifetimeMs: seconds * 1000, source };
+  }
+  const expires = isTargeted ? [] : linesOf(response.fields, 'expires');
+  if (expires.length > 0) return { lifetimeMs: untilExpires(expires, response), source: 'expires' };
+  return undeclaredLifetime(response, rules, directives.has('public'));
+}
+
+/** RFC 9111, 5.3: invalid dates, especially "0", are in the past; so is what several lines disagree about (4.2.1). */
+function untilExpires(expires: readonly string[], response: TimedResponse): number {
+  const at = expires.length === 1 ? parseHttpDate(expires[0]!, response.receivedAtMs) : undefined;
+  return at === undefined ? 0 : Math.max(0, at - dateOf(response));
+}
+
+/**
+ * RFC 9111, 4.2.2: where no expiration is explicit, one may be assigned, if the status allows it or the response is
+ * explicitly marked as cacheable; a tenth of the time since Last-Modified is typical.
+ */
+function undeclaredLifetime(response: TimedResponse, rules: LifetimeRules, isPublic: boolean): Lifetime {
+  const { status } = response;
+  const mayGuess = HEURISTICALLY_CACHEABLE.has(status) || isPublic || rules.statuses?.has(status) === true;
+  if (!mayGuess) return { lifetimeMs: 0, source: 'none' };
+  if (rules.ttlMs !== undefined) return { lifetimeMs: rules.ttlMs, source: 'ttl' };
+  const lastModified = singleLine(response.fields, 'last-modified');
+  if (!rules.allowsHeuristics || lastModified === undefined) return { lifetimeMs: 0, source: 'none' };
+  const modifiedAt = parseHttpDate(lastModified, response.receivedAtMs) ?? Number.POSITIVE_INFINITY;
+  const guess = (dateOf(response) - modifiedAt) * HEURISTIC_FRACTION;
+  return guess > 0
+    ? { lifetimeMs: Math.min(guess, DAY_MS), source: 'heuristic' }
+    : { lifetimeMs: 0, source: 'none' };
+}
+
+/** RFC 9110, 6.6.1: without a usable Date, the time it was received. */
+export function dateOf({ fields, receivedAtMs }: TimedResponse): number {
+  return parseHttpDate(singleLine(fields, 'date') ?? '', receivedAtMs) ?? receivedAtMs;
+}
+
+/** RFC 9111, 4.2.3, in its own terms. Clocks of two hosts may differ: no age is below 0. */
+export function currentAgeMs(response: TimedResponse, nowMs: number): number {
+  const apparentAge = Math.max(0, response.receivedAtMs - dateOf(response));
+  const responseDelay = Math.max(0, response.receivedAtMs - response.requestedAtMs);
+  const correctedAgeValue = ageValueMs(response.fields) + responseDelay;
+  const correctedInitialAge = Math.max(apparentAge, correctedAgeValue);
+  return correctedInitialAge + Math.max(0, nowMs - response.receivedAtMs);
+}
+
+/** RFC 9111, 5.1: of a list only the first member counts, and a field without a non-negative integer there is ignored. */
+function ageValueMs(fields: Fields): number {
+  const first = linesOf(fields, 'age')[0]?.split(',', 1)[0]?.trim() ?? '';
+  return /^\d+$/.test(first) ? Math.min(Number(first), 2 ** 31) * 1000 : 0;
+}

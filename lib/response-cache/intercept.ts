@@ -1,0 +1,191 @@
+/** Stands between a handler and its response: hears the head and the bytes, and may answer the client otherwise. */
+import type { ServerResponse } from 'node:http';
+import { type Fields, fieldsOf } from './fields.js';
+import { type HeadersArgument, mergeHeaders, NOT_IN_304, stateLength } from './head.js';
+
+/** Status line and headers, as they stand when the handler commits to them. */
+export interface Head {
+  readonly status: number;
+  /** The reason phrase, where the handler chose one. */
+  readonly reason: string | undefined;
+  readonly fields: Fields;
+}
+
+/**
+ * What the client gets: what the handler sends, at once or after something (then nothing more is heard); a 304 without
+ * a body; nothing from the handler.
+ */
+export type Answer = 'as-is' | 'not-modified' | 'nothing' | { readonly after: Promise<unknown> };
+
+export interface Listener {
+  /** Whether `onHead` wants to answer otherwise than `as-is` to this status: its head is then judged before any byte. */
+  mayAnswer(status: number): boolean;
+  /** `isTooLate`: node is writing already, and nothing but `as-is` will do. */
+  onHead(head: Head, isTooLate: boolean): Answer;
+  /** The body, piece by piece: valid during the call only. */
+  onBytes(bytes: Uint8Array): void;
+  /** The handler called `end`; at most once, and then `onClose` is not called. */
+  onEnd(): void;
+  /** The connection closed before `end`. */
+  onClose(): void;
+}
+
+type Callback = () => void;
+
+export interface Interception {
+  /** Gives the response the methods back that it had, past whatever was wrapped around them since. */
+  restore(): void;
+}
+
+export function intercept(res: ServerResponse, listener: Listener): Interception {
+  const own = { writeHead: res.writeHead, write: res.write, end: res.end, flushHeaders: res.flushHeaders };
+  let answer: Answer | undefined;
+  let isEnded = false;
+  let isOff = false;
+  /** Whatever is called on the response meanwhile is part of the same output. */
+  let isWriting = false;
+  /** Output of a response that must wait. */
+  let waiting: Callback[] | undefined;
+
+  res.writeHead = function writeHead(
+    this: ServerResponse,
+    status: number,
+    ...rest: unknown[]
+  ): ServerResponse {
+    const isFinal = Number.isInteger(status) && status >= 200 && status <= 999;
+    if (isOff || answer !== undefined || !isFinal)
+      return own.writeHead.apply(res, [status, ...rest] as never);
+    const [reason, headers] =
+      typeof rest[0] === 'string' ? [rest[0], rest[1]] : [undefined, rest[0] ?? rest[1]];
+    mergeHeaders(res, headers as HeadersArgument | undefined);
+    const chosen = reason ?? (res.statusMessage || undefined);
+    answer = listener.onHead({ status, reason: chosen, fields: fieldsOf(res) }, isWriting);
+    const sent = reason === undefined ? [status] : [status, reason];
+    if (answer === 'nothing') return res;
+    if (answer === 'not-modified') return sendNotModified();
+    if (answer === 'as-is') return sendHead(sent);
+    holdBack(answer.after);
+    waiting?.push(() => own.writeHead.apply(res, sent as never));
+    return res;
+  } as typeof res.writeHead;
+
+  res.write = function write(chunk: unknown, ...rest: unknown[]): boolean {
+    const [encoding, callback] = argumentsOf(rest);
+    if (isOff || isEnded || isWriting) return own.write.apply(res, [chunk, ...rest] as never);
+    judgeHead();
+    if (waiting !== undefined) return wait(() => own.write.apply(res, [chunk, ...rest] as never));
+    const isSwallowed = answer === 'nothing' || answer === 'not-modified';
+    if (isSwallowed && callback !== undefined) process.nextTick(callback);
+    const isRoomLeft = isSwallowed || output(() => own.write.apply(res, [chunk, ...rest] as never));
+    hear(chunk, encoding);
+    return isRoomLeft;
+  } as typeof res.write;
+
+  res.end = function end(...given: unknown[]): ServerResponse {
+    const [chunk, ...rest] = typeof given[0] === 'function' ? [undefined, ...given] : given;
+    const [encoding, callback] = argumentsOf(rest);
+    if (isOff || isEnded || isWriting) return own.end.apply(res, given as never);
+    judgeHead(() => stateLength(res, chunk, encoding));
+    if (waiting !== undefined) {
+      isEnded = true;
+      wait(() => own.end.apply(res, given as never));
+      return res;
+    }
+    if (answer === 'not-modified') own.end.apply(res, [callback] as never);
+    else if (answer === 'nothing') callback !== undefined && res.once('finish', callback);
+    else output(() => own.end.apply(res, given as never));
+    hear(chunk, encoding);
+    isEnded = true;
+    listener.onEnd();
+    return res;
+  } as typeof res.end;
+
+  res.flushHeaders = function flushHeaders(): void {
+    if (!isOff) judgeHead();
+    if (waiting !== undefined) waiting.push(() => own.flushHeaders.call(res));
+    else if (isOff || answer !== 'nothing') own.flushHeaders.call(res);
+  };
+
+  res.once('close', onClose);
+  return {
+    restore() {
+      stop();
+      Object.assign(res, own);
+    },
+  };
+
+  function stop(): void {
+    isOff = true;
+    res.off('close', onClose);
+  }
+
+  function onClose(): void {
+    if (isOff || isEnded) return;
+    stop();
+    listener.onClose();
+  }
+
+  /** Node writes the head at the first byte. Where that is too late for us, it is written just before. */
+  function judgeHead(complete?: Callback): void {
+    if (answer !== undefined || res.headersSent || !listener.mayAnswer(res.statusCode)) return;
+    complete?.();
+    res.writeHead(res.statusCode);
+  }
+
+  function output<T>(write: () => T): T {
+    isWriting = true;
+    try {
+      return write();
+    } finally {
+      isWriting = false;
+    }
+  }
+
+  function sendHead(sent: readonly unknown[]): ServerResponse {
+    try {
+      return own.writeHead.apply(res, sent as never);
+    } catch (error) {
+      // Node refused it, so the handler may try again.
+      answer = undefined;
+      throw error;
+    }
+  }
+
+  function sendNotModified(): ServerResponse {
+    for (const name of NOT_IN_304) res.removeHeader(name);
+    res.statusMessage = '';
+    return own.writeHead.call(res, 304);
+  }
+
+  function holdBack(after: Promise<unknown>): void {
+    waiting = [];
+    // To the handler these headers are gone: nothing may be set any more.
+    Object.defineProperty(res, 'headersSent', { configurable: true, get: () => true });
+    after.catch(() => {}).finally(letGo);
+  }
+
+  function wait(late: Callback): false {
+    waiting?.push(late);
+    return false;
+  }
+
+  function letGo(): void {
+    const outputs = waiting ?? [];
+    waiting = undefined;
+    stop();
+    delete (res as { headersSent?: boolean }).headersSent;
+    for (const release of outputs) release();
+    if (outputs.length > 1 && !res.writableEnded) res.emit('drain');
+  }
+
+  function hear(chunk: unknown, encoding: BufferEncoding | undefined): void {
+    if (typeof chunk === 'string') listener.onBytes(Buffer.from(chunk, encoding));
+    else if (chunk instanceof Uint8Array) listener.onBytes(chunk);
+  }
+}
+
+/** `(encoding, callback)`, `(callback)` or nothing. */
+function argumentsOf(rest: readonly unknown[]): [BufferEncoding | undefined, Callback | undefined] {
+  const encoding = typeof rest[0] === 'string' ? (rest[0] as BufferEncoding) : undefined;
+  return [encoding, rest.find((value) => typeof value === 'function') as Callback | undefined];
+}

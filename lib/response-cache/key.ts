@@ -1,0 +1,97 @@
+/** Which page a request is for, and the Redis key that page lies under. */
+import type { IncomingMessage } from 'node:http';
+import { tagged } from '../core/keys.js';
+
+/** A request as Express and its kin hand it on; plain node:http has only the first half. */
+export interface CacheRequest extends IncomingMessage {
+  readonly originalUrl?: string;
+  readonly baseUrl?: string;
+  readonly protocol?: string;
+  readonly hostname?: string;
+}
+
+/** `scheme://host/path?query` of a request, as exact as it came. */
+export interface Target {
+  readonly scheme: string;
+  readonly host: string;
+  readonly path: string;
+}
+
+/** Where a request is going; undefined for a request target that is no path (`*`, `http://...`, `host:443`). */
+export function targetOf(req: CacheRequest): Target | undefined {
+  const path = req.originalUrl ?? req.url ?? '';
+  if (!path.startsWith('/')) return undefined;
+  const isEncrypted = 'encrypted' in req.socket && req.socket.encrypted === true;
+  const scheme = req.protocol ?? (isEncrypted ? 'https' : 'http');
+  return { scheme, host: hostOf(req, scheme), path };
+}
+
+/**
+ * The page's id: its URL. Where something before us rewrote `req.url`, the route that answers was chosen by the
+ * rewritten one, so both count.
+ */
+export function pageId(target: Target, req: CacheRequest): string {
+  const id = urlOf(target);
+  const routed = `${req.baseUrl ?? ''}${req.url ?? ''}`;
+  return isSamePath(target.path, routed) ? id : `${id} ${routed}`;
+}
+
+export function urlOf({ scheme, host, path }: Target): string {
+  return `${scheme}://${host}${path}`;
+}
+
+export function pageKey(prefix: string, id: string): string {
+  return `${prefix}page:${tagged(id)}`;
+}
+
+/** The ids of the pages that a URL names: an absolute one is itself; a path is meant on each of `hosts`. */
+export function idsOfUrl(url: string, hosts: readonly string[]): readonly string[] | undefined {
+  const absolute = /^(https?):\/\/([^/?#]*)([^#]*)/i.exec(url);
+  if (absolute !== null) {
+    const [, scheme = '', host = '', path = ''] = absolute;
+    const rooted = path.startsWith('/') ? path : `/${path}`;
+    return [urlOf({ scheme: scheme.toLowerCase(), host: plainHost(host, scheme), path: rooted })];
+  }
+  if (!url.startsWith('/') || hosts.length === 0) return undefined;
+  return hosts.flatMap((host) => ['http', 'https'].map((scheme) => urlOf({ scheme, host, path: url })));
+}
+
+/**
+ * RFC 9111, 4.4: the URIs in Location and Content-Location may be invalidated too, but never those of another origin.
+ */
+export function idOfReference(reference: string, base: Target): string | undefined {
+  try {
+    const resolved = new URL(reference, urlOf(base));
+    const scheme = resolved.protocol.slice(0, -1);
+    const host = plainHost(resolved.host, scheme);
+    if (scheme !== base.scheme || host !== base.host) return undefined;
+    return urlOf({ scheme, host, path: `${resolved.pathname}${resolved.search}` });
+  } catch {
+    return undefined;
+  }
+}
+
+/** The Host header, unless Express trusts a proxy that names another one. */
+function hostOf(req: CacheRequest, scheme: string): string {
+  const host = plainHost(req.headers.host ?? '', scheme);
+  const { hostname } = req;
+  if (typeof hostname !== 'string' || withoutPort(host) === hostname.toLowerCase()) return host;
+  return hostname.toLowerCase();
+}
+
+/** Lower case, without the port that goes without saying. */
+function plainHost(host: string, scheme: string): string {
+  return host.toLowerCase().replace(scheme.toLowerCase() === 'https' ? /:443$/ : /:80$/, '');
+}
+
+function withoutPort(host: string): string {
+  return host.replace(/:\d*$/, '');
+}
+
+/** Express leaves `/` of a path that was mounted as a whole: `/foo?x` under `/foo` is `/foo` + `/?x`. */
+function isSamePath(path: string, routed: string): boolean {
+  if (path === routed) return true;
+  const query = path.indexOf('?');
+  const [bare, search] = query === -1 ? [path, ''] : [path.slice(0, query), path.slice(query)];
+  return `${bare}/${search}` === routed;
+}

@@ -1,0 +1,109 @@
+/** One request through the cache: pass, or look it up; fresh is served, stale is validated, missing is fetched and stored. */
+import type { ServerResponse } from 'node:http';
+import { hasCode, isRedisTrouble } from '../core/errors.js';
+import { approach } from './approach.js';
+import { type Cache, openCache } from './cache.js';
+import { invalidateAfter, purge } from './invalidate.js';
+import type { CacheRequest } from './key.js';
+import { type ResponseCacheOptions, resolveOptions } from './options.js';
+import { isSafeMethod, useOf, wantsOnlyStored } from './policy.js';
+import type { Found } from './shelf.js';
+import { type Forward, startTrace } from './trace.js';
+import {
+  isAnswered,
+  isRenewal,
+  type Next,
+  type Page,
+  pageOf,
+  pass,
+  refuse,
+  serve,
+  type Visit,
+} from './visit.js';
+
+/** Works under Express 4 and 5, and in any server that calls `(req, res, next)`. */
+export interface ResponseCache {
+  (req: CacheRequest, res: ServerResponse, next: Next): void;
+  /**
+   * Forgets the page of an absolute URL, or of a path on each of the `hosts`, with all its variants, in all processes.
+   * What is being fetched meanwhile is not stored. With the `key` option: what it returned for the page.
+   *
+   * @throws SuiteError ERS_REDIS_UNAVAILABLE, ERS_REDIS_REFUSED: the page may still be served by other processes.
+   */
+  purge(url: string): Promise<void>;
+}
+
+/** How often a request waits for another's answer before it goes alone. */
+const MAX_WAITS = 3;
+
+/** @throws SuiteError ERS_INVALID_OPTION, ERS_INVALID_CLIENT */
+export function responseCache(options: ResponseCacheOptions = {}): ResponseCache {
+  const cache = openCache(resolveOptions(options));
+
+  function responseCacheMiddleware(req: CacheRequest, res: ServerResponse, next: Next): void {
+    const trace = startTrace();
+    let page: Page;
+    try {
+      page = pageOf(cache.settings, req);
+    } catch (error) {
+      next(error);
+      return;
+    }
+    if (page.passBecause !== undefined) pass({ req, res, next, trace }, 'bypass', page.passBecause);
+    else enter(cache, { req, res, next, trace, target: page.target, key: page.key });
+  }
+
+  return Object.assign(responseCacheMiddleware, { purge: (url: string) => purge(cache, url) });
+}
+
+function enter(cache: Cache, visit: Visit): void {
+  if (!isSafeMethod(visit.req.method ?? '')) invalidateAfter(cache, visit);
+  // Handlers run in `act`, outside of every catch of ours.
+  else lookUp(cache, visit).then((act) => isAnswered(visit.res) || act(), visit.next);
+}
+
+/** What to do about a request. Redis being away or unwilling is no reason not to answer it. */
+async function lookUp(cache: Cache, visit: Visit): Promise<() => void> {
+  try {
+    for (let waits = 0; ; waits += 1) {
+      visit.trace.go('lookup');
+      const found = await cache.shelf.find(visit.key, visit.req.headers);
+      const act = await decide(cache, visit, found, waits < MAX_WAITS);
+      if (act !== 'look-again') return act;
+    }
+  } catch (error) {
+    if (!isRedisTrouble(error)) throw error;
+    const detail = hasCode(error, 'ERS_REDIS_REFUSED') ? 'redis-refused' : 'redis-unavailable';
+    return () => pass(visit, 'bypass', detail);
+  }
+}
+
+async function decide(
+  cache: Cache,
+  visit: Visit,
+  found: Found,
+  mayWait: boolean,
+): Promise<(() => void) | 'look-again'> {
+  const { req, trace } = visit;
+  const { rules } = cache.settings;
+  const { entry } = found;
+  const use = entry === undefined ? undefined : useOf(entry, req.headers, rules, Date.now());
+
+  if (entry !== undefined && use?.may === 'serve' && !isRenewal(req)) {
+    trace.go(use.isFresh ? 'fresh' : 'stale');
+    return () => serve(visit, entry, use.ageMs, { hitForSeconds: Math.floor(use.ttlMs / 1000) });
+  }
+  if (wantsOnlyStored(req.headers, rules)) return () => refuse(visit, 'only-if-cached');
+
+  const stored = use?.may === 'validate' ? entry : undefined;
+  trace.go(stored === undefined ? 'miss' : 'stale');
+  const forward = whyForward(found, stored !== undefined);
+  if (req.method === 'HEAD') return () => pass(visit, forward);
+  return approach(cache, visit, { found, stored, forward, mayWait });
+}
+
+function whyForward({ entry, keptVary }: Found, isStale: boolean): Forward {
+  if (isStale) return 'stale';
+  if (entry !== undefined) return 'request';
+  return keptVary === undefined ? 'uri-miss' : 'vary-miss';
+}

@@ -1,0 +1,130 @@
+/** The options of `responseCache`, judged and resolved once. */
+import type { IncomingMessage } from 'node:http';
+import type { RedisClient } from '../core/client.js';
+import { invalidOption } from '../core/errors.js';
+import { namespacePrefix } from '../core/keys.js';
+import type { Profile, Rules } from './policy.js';
+import { MAX_VARY_NAMES, unionOf, type VaryNames } from './vary.js';
+
+export interface ResponseCacheOptions {
+  /**
+   * A client of `redis` (5 or later: client, pool, sentinel, cluster) or of `ioredis`. Without one, pages are cached in
+   * this process only.
+   */
+  readonly client?: RedisClient;
+  /** Goes before every key, as `namespace:`. Default: nothing. */
+  readonly namespace?: string;
+  /**
+   * `safe` adds to RFC 9111 what an app needs: no Set-Cookie is stored, requests with a Cookie or Authorization share
+   * only what is explicitly public, errors are stored by choice only, nothing is guessed fresh, and no request header
+   * makes the handler run. `rfc9111` is the standard to the letter. Default `safe`.
+   */
+  readonly profile?: Profile;
+  /**
+   * How long responses are fresh whose handlers declare nothing (no max-age, s-maxage or Expires), in milliseconds.
+   * Default: not at all.
+   */
+  readonly ttl?: number;
+  /** These pages are the same for everybody, logged in or not. What says `private` is still not stored. Default false. */
+  readonly public?: boolean;
+  /**
+   * Statuses from 400 on that may be stored. `ttl` covers them too. Default: none in the safe profile, all that declare
+   * a lifetime in `rfc9111`.
+   */
+  readonly statuses?: readonly number[];
+  /** The page's identity, instead of scheme, host and URL. It must tell apart whatever the handler tells apart. */
+  key?(req: IncomingMessage): string;
+  /** Request headers that choose between variants, besides those in the response's Vary. Default: none. */
+  readonly vary?: { readonly headers?: readonly string[] };
+  /** Bodies over this many bytes go by without being stored. Default 1 MB (1,048,576). */
+  readonly maxBodyBytes?: number;
+  /** Variants of one page to keep. Default 64. */
+  readonly maxVariants?: number;
+  /** Requests that the cache leaves alone. Default: none. */
+  skip?(req: IncomingMessage): boolean;
+  /** Host names, with their port where it is not the scheme's own, that are cached; others pass. Default: any. */
+  readonly hosts?: readonly string[];
+  /** How long Redis may take to answer before the handler is asked instead, in milliseconds. Default 100. */
+  readonly deadlineMs?: number;
+}
+
+export interface Settings {
+  readonly client: RedisClient | undefined;
+  readonly prefix: string;
+  readonly rules: Rules;
+  readonly key: ((req: IncomingMessage) => string) | undefined;
+  readonly vary: VaryNames;
+  readonly maxBodyBytes: number;
+  readonly maxVariants: number;
+  readonly skip: (req: IncomingMessage) => boolean;
+  /** Empty: any. */
+  readonly hosts: readonly string[];
+  readonly deadlineMs: number;
+}
+
+/** @throws SuiteError ERS_INVALID_OPTION */
+export function resolveOptions(options: ResponseCacheOptions): Settings {
+  const { profile = 'safe', ttl, statuses, key, skip = () => false, hosts = [], vary = {} } = options;
+  if (profile !== 'safe' && profile !== 'rfc9111')
+    throw invalidOption('profile', profile, "Use 'safe' or 'rfc9111'.");
+  if (typeof skip !== 'function') throw invalidOption('skip', skip, 'Use a function of the request.');
+  if (key !== undefined && typeof key !== 'function')
+    throw invalidOption('key', key, 'Use a function of the request.');
+
+  return {
+    client: options.client,
+    prefix: namespacePrefix(options.namespace),
+    rules: {
+      profile,
+      isPublic: flag('public', options.public),
+      ttlMs: ttl === undefined ? undefined : positive('ttl', ttl, 'milliseconds'),
+      statuses: statuses === undefined ? undefined : errorStatuses(statuses),
+      allowsHeuristics: profile === 'rfc9111',
+    },
+    key: key?.bind(options),
+    vary: headerNames(vary),
+    maxBodyBytes: positive('maxBodyBytes', options.maxBodyBytes ?? 1_048_576, 'bytes'),
+    maxVariants: positive('maxVariants', options.maxVariants ?? 64, 'variants'),
+    skip: skip.bind(options),
+    hosts: hostNames(hosts),
+    deadlineMs: positive('deadlineMs', options.deadlineMs ?? 100, 'milliseconds'),
+  };
+}
+
+function flag(name: string, given: unknown = false): boolean {
+  if (typeof given !== 'boolean') throw invalidOption(name, given, 'Use true or false.');
+  return given;
+}
+
+function positive(name: string, given: unknown, unit: string): number {
+  if (Number.isSafeInteger(given) && Number(given) > 0) return Number(given);
+  throw invalidOption(name, given, `Use a whole number of ${unit}, 1 or more.`);
+}
+
+function errorStatuses(given: unknown): ReadonlySet<number> {
+  const isStatus = (status: unknown) =>
+    Number.isInteger(status) && Number(status) >= 400 && Number(status) <= 599;
+  if (Array.isArray(given) && given.every(isStatus)) return new Set(given as number[]);
+  throw invalidOption('statuses', given, 'Use a list of statuses from 400 to 599, such as [404, 410].');
+}
+
+function headerNames(vary: unknown): VaryNames {
+  const headers = (Object(vary) as { headers?: unknown }).headers ?? [];
+  const isName = (name: unknown) =>
+    typeof name === 'string' && /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) && name !== '*';
+  if (typeof vary !== 'object' || vary === null || !Array.isArray(headers) || !headers.every(isName))
+    throw invalidOption('vary', vary, "Use { headers: ['Accept-Language'] } or the like.");
+  if (headers.length > MAX_VARY_NAMES)
+    throw invalidOption('vary', vary, `Use at most ${MAX_VARY_NAMES} headers.`);
+  return unionOf(headers.map((name: string) => name.toLowerCase()));
+}
+
+function hostNames(given: unknown): readonly string[] {
+  if (Array.isArray(given) && given.every((host) => typeof host === 'string' && /^[^\s/@]+$/.test(host)))
+    return given.map((host: string) => host.toLowerCase());
+  throw invalidOption(
+    'hosts',
+    given,
+    "Use a list of host names, such as ['shop.example', 'localhost:3000'].",
+  );
+}

@@ -1,0 +1,145 @@
+/** What may be stored, what may be reused, and for whom (RFC 9111, 3 and 4; the safe profile adds guards). */
+import type { IncomingHttpHeaders } from 'node:http';
+import { type Directives, deltaSeconds, directivesOf, parseCacheControl } from './cache-control.js';
+import { linesOf } from './fields.js';
+import { currentAgeMs, freshnessLifetime, type LifetimeRules, type TimedResponse } from './freshness.js';
+import { parseVary } from './vary.js';
+
+export type Profile = 'safe' | 'rfc9111';
+
+export interface Rules extends LifetimeRules {
+  readonly profile: Profile;
+  /** The route says that its pages are the same for everybody. */
+  readonly isPublic: boolean;
+}
+
+/** Why a response is not stored; undefined when it may be. The words appear in Cache-Status. */
+export type Refusal = string | undefined;
+
+/** How a stored response may be used for a request. */
+export type Use =
+  | { readonly may: 'serve'; readonly ageMs: number; readonly ttlMs: number; readonly isFresh: boolean }
+  | { readonly may: 'validate' }
+  | { readonly may: 'nothing' };
+
+/** Statuses whose meaning for a cache we know, as must-understand asks (RFC 9111, 5.2.2.3). */
+const UNDERSTOOD = new Set([
+  200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 500, 501, 502, 503, 504,
+]);
+
+/** RFC 9111, 3, clause by clause, for a response to a GET. */
+export function refusalToStore(request: IncomingHttpHeaders, response: TimedResponse, rules: Rules): Refusal {
+  // 5.2.1.5: a client's no-store covers the response to its request.
+  if (wishesOf(request, rules).has('no-store')) return 'request-no-store';
+  return refusalToShare(request, response, rules);
+}
+
+function refusalToShare(request: IncomingHttpHeaders, response: TimedResponse, rules: Rules): Refusal {
+  const { directives } = directivesOf(response.fields);
+  return (
+    refusalByStatus(response.status, directives, rules) ??
+    // must-understand takes no-store back where the status is understood (5.2.2.3), which was judged just before.
+    (directives.has('no-store') && !directives.has('must-understand') ? 'no-store' : undefined) ??
+    // This cache is shared; `private="field"` is taken for the whole, as 5.2.2.7 allows.
+    (directives.has('private') ? 'private' : undefined) ??
+    refusalByRequest(request, directives, rules) ??
+    (rules.profile === 'safe' && linesOf(response.fields, 'set-cookie').length > 0
+      ? 'set-cookie'
+      : undefined) ??
+    (parseVary(linesOf(response.fields, 'vary')) === undefined ? 'vary' : undefined) ??
+    (isOfUse(response, directives, rules) ? undefined : 'not-fresh')
+  );
+}
+
+/** RFC 9111, 4: whether a stored response may satisfy a request, and whether it must be validated first. */
+export function useOf(stored: TimedResponse, request: IncomingHttpHeaders, rules: Rules, nowMs: number): Use {
+  // Another profile, a changed option or a forged entry: what we would not store for this request, we do not serve.
+  if (refusalToShare(request, stored, rules) !== undefined) return { may: 'nothing' };
+  const { directives } = directivesOf(stored.fields);
+  const wishes = wishesOf(request, rules);
+  const ageMs = currentAgeMs(stored, nowMs);
+  const ttlMs = freshnessLifetime(stored, rules).lifetimeMs - ageMs;
+  // RFC 9111, 4: not without validation under no-cache; the form that names fields counts as the plain one.
+  const mustValidate = directives.has('no-cache') || wishes.has('no-cache');
+  if (!mustValidate && isYoungEnough(wishes, ageMs) && isFreshEnough(wishes, directives, ttlMs))
+    return { may: 'serve', ageMs, ttlMs, isFresh: ttlMs > 0 };
+  return hasValidator(stored) ? { may: 'validate' } : { may: 'nothing' };
+}
+
+/** RFC 9111, 5.2.1.7: only-if-cached wants a stored response or 504. No header of a client counts in the safe profile. */
+export function wantsOnlyStored(request: IncomingHttpHeaders, rules: Rules): boolean {
+  return wishesOf(request, rules).has('only-if-cached');
+}
+
+/** RFC 9110, 9.2.1. */
+export function isSafeMethod(method: string): boolean {
+  return ['GET', 'HEAD', 'OPTIONS', 'TRACE'].includes(method);
+}
+
+/** RFC 9111, 4.4: a non-error status, which is 2xx or 3xx, of an unsafe method invalidates the target URI. */
+export function isInvalidatingStatus(status: number): boolean {
+  return status >= 200 && status < 400;
+}
+
+export function hasValidator({ fields }: TimedResponse): boolean {
+  return linesOf(fields, 'etag').length === 1 || linesOf(fields, 'last-modified').length === 1;
+}
+
+/** How long an entry is worth keeping; what can be validated outlives its freshness. */
+export function keepForMs(response: TimedResponse, rules: Rules, nowMs: number): number {
+  const freshForMs = freshnessLifetime(response, rules).lifetimeMs - currentAgeMs(response, nowMs);
+  const staleForMs = hasValidator(response) ? KEEP_FOR_VALIDATION_MS : 0;
+  return Math.min(Math.max(0, freshForMs) + staleForMs, MAX_KEEP_MS);
+}
+
+const KEEP_FOR_VALIDATION_MS = 3_600_000;
+const MAX_KEEP_MS = 365 * 86_400_000;
+
+function refusalByStatus(status: number, directives: Directives, rules: Rules): Refusal {
+  // Only final statuses; parts (206) and answers to conditions (304) are not stored as such.
+  if (status < 200 || status === 206 || status === 304) return 'status';
+  if (directives.has('must-understand') && !UNDERSTOOD.has(status)) return 'must-understand';
+  if (status < 400 || (rules.profile === 'rfc9111' && rules.statuses === undefined)) return undefined;
+  return rules.statuses?.has(status) ? undefined : 'status';
+}
+
+/** Whose answer this is: RFC 9111, 3.5 for Authorization; in the safe profile a Cookie counts as much. */
+function refusalByRequest(request: IncomingHttpHeaders, directives: Directives, rules: Rules): Refusal {
+  if (rules.isPublic || directives.has('public') || directives.has('s-maxage')) return undefined;
+  if (rules.profile === 'rfc9111')
+    return 'authorization' in request && !directives.has('must-revalidate') ? 'authorization' : undefined;
+  if ('authorization' in request) return 'authorization';
+  return 'cookie' in request ? 'cookie' : undefined;
+}
+
+/** Fresh for a while, or worth asking about later. */
+function isOfUse(response: TimedResponse, directives: Directives, rules: Rules): boolean {
+  const { lifetimeMs, source } = freshnessLifetime(response, rules);
+  if (source === 'none' && !directives.has('no-cache') && !directives.has('public')) return false;
+  if (hasValidator(response)) return true;
+  return !directives.has('no-cache') && lifetimeMs > currentAgeMs(response, response.receivedAtMs);
+}
+
+/** The Cache-Control of a request. The safe profile heeds none: nobody outside decides how often a handler runs. */
+function wishesOf(request: IncomingHttpHeaders, rules: Rules): Directives {
+  const value = request['cache-control'];
+  return parseCacheControl(rules.profile === 'safe' || value === undefined ? [] : [value]);
+}
+
+/** RFC 9111, 5.2.1.1: max-age of a request bounds the age. */
+function isYoungEnough(wishes: Directives, ageMs: number): boolean {
+  const maxAge = deltaSeconds(wishes, 'max-age');
+  return maxAge === undefined || ageMs <= maxAge * 1000;
+}
+
+/** RFC 9111, 5.2.1.2 max-stale and 5.2.1.3 min-fresh; 4.2.4: some directives forbid stale answers altogether. */
+function isFreshEnough(wishes: Directives, directives: Directives, ttlMs: number): boolean {
+  const minFreshMs = (deltaSeconds(wishes, 'min-fresh') ?? 0) * 1000;
+  if (ttlMs > 0 && ttlMs >= minFreshMs) return true;
+  const isForbidden = ['must-revalidate', 'proxy-revalidate', 's-maxage'].some((name) =>
+    directives.has(name),
+  );
+  if (isForbidden || !wishes.has('max-stale') || minFreshMs > 0) return false;
+  const isUnbounded = wishes.get('max-stale')?.[0] === '';
+  return isUnbounded || -ttlMs <= (deltaSeconds(wishes, 'max-stale') ?? 0) * 1000;
+}

@@ -1,0 +1,94 @@
+/** Answers a request from a stored response (RFC 9111, 4). */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isNotModified, rangeOf } from './conditional.js';
+import type { Entry } from './entry.js';
+import { linesOf } from './fields.js';
+import { dateOf } from './freshness.js';
+import { NOT_IN_304 } from './head.js';
+import { type Account, tell } from './trace.js';
+import { unionOf } from './vary.js';
+
+/** The answer is complete when this returns. */
+export function serveEntry(
+  req: IncomingMessage,
+  res: ServerResponse,
+  entry: Entry,
+  ageMs: number,
+  account: Account,
+): void {
+  setStoredFields(res, entry);
+  res.setHeader('Age', Math.floor(ageMs / 1000));
+  res.setHeader('Date', linesOf(entry.fields, 'date')[0] ?? new Date(dateOf(entry)).toUTCString());
+  tell(res, account);
+  res.statusCode = entry.status;
+  res.statusMessage = entry.reason ?? '';
+
+  const { body } = entry;
+  const range = req.method === 'GET' ? rangeOf(req.headers, entry, body.length) : undefined;
+  if (isNotModified(req.headers, entry)) sendNotModified(res);
+  else if (range === 'none') sendUnsatisfiable(res, body.length);
+  else if (range !== undefined) sendRange(res, body, range.first, range.last);
+  else sendWhole(res, body, req.method === 'HEAD');
+}
+
+/** RFC 9111, 5.2.1.7. */
+export function sendGatewayTimeout(res: ServerResponse): void {
+  res.statusCode = 504;
+  res.setHeader('Content-Length', 0);
+  res.end();
+}
+
+function setStoredFields(res: ServerResponse, { fields }: Entry): void {
+  const names = new Map(fields.map(([name]) => [name.toLowerCase(), name]));
+  for (const [key, name] of names) {
+    const lines = linesOf(fields, key);
+    if (key === 'vary') res.setHeader(name, withVaryOf(res, lines));
+    else res.setHeader(name, lines.length === 1 ? lines[0]! : lines);
+  }
+}
+
+/** What this request's own middlewares said before counts too. */
+function withVaryOf(res: ServerResponse, lines: readonly string[]): string {
+  const own = [res.getHeader('vary') ?? []].flat().map(String);
+  const members = [...own, ...lines]
+    .join(',')
+    .split(',')
+    .map((member) => member.trim());
+  const known = new Map(
+    members.filter((member) => member !== '').map((member) => [member.toLowerCase(), member]),
+  );
+  return unionOf([...known.keys()])
+    .map((key) => known.get(key))
+    .join(', ');
+}
+
+function sendWhole(res: ServerResponse, body: Buffer, isHead: boolean): void {
+  // RFC 9110, 8.6: no Content-Length in a 204.
+  if (res.statusCode !== 204) res.setHeader('Content-Length', body.length);
+  res.end(isHead ? undefined : body);
+}
+
+function sendNotModified(res: ServerResponse): void {
+  for (const name of NOT_IN_304) res.removeHeader(name);
+  res.statusCode = 304;
+  res.statusMessage = '';
+  res.end();
+}
+
+/** RFC 9110, 14.4. */
+function sendUnsatisfiable(res: ServerResponse, size: number): void {
+  for (const name of NOT_IN_304) res.removeHeader(name);
+  res.statusCode = 416;
+  res.statusMessage = '';
+  res.setHeader('Content-Range', `bytes */${size}`);
+  res.setHeader('Content-Length', 0);
+  res.end();
+}
+
+function sendRange(res: ServerResponse, body: Buffer, first: number, last: number): void {
+  res.statusCode = 206;
+  res.statusMessage = '';
+  res.setHeader('Content-Range', `bytes ${first}-${last}/${body.length}`);
+  res.setHeader('Content-Length', last + 1 - first);
+  res.end(body.subarray(first, last + 1));
+}

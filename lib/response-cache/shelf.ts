@@ -1,0 +1,146 @@
+/** Pages where they are kept: one key per page, one field per variant, and which headers choose between them. */
+import type { IncomingHttpHeaders } from 'node:http';
+import { LRUCache } from 'lru-cache';
+import type { FillStore, Lease } from '../fill/store.js';
+import { decodeEntry, type Entry, encodeEntry } from './entry.js';
+import { parseVary, unionOf, type VaryNames, variantField } from './vary.js';
+
+/** What the shelf holds for a request. */
+export interface Found {
+  readonly key: string;
+  readonly entry: Entry | undefined;
+  /** Which request headers choose, as far as is known before the handler answered. */
+  readonly vary: VaryNames;
+  /** The field for these request headers. */
+  readonly variant: string;
+  /** The names as the shelf itself has them; undefined when it has none. */
+  readonly keptVary: string | undefined;
+}
+
+/** The right to store, while it lasts. */
+export interface Reservation {
+  /** What somebody else stored since we looked. */
+  readonly entry: Entry | undefined;
+  /** Stores and ends the reservation; false when it was lost to a purge, and nothing is stored. */
+  keep(entry: Omit<Entry, 'variant' | 'vary'>, vary: VaryNames, ttlMs: number): Promise<Entry | undefined>;
+  cancel(): Promise<void>;
+}
+
+export interface Shelf {
+  /** One command, two when the Vary of a page has changed since this process saw it. */
+  find(key: string, headers: IncomingHttpHeaders): Promise<Found>;
+  /** Undefined while somebody else is at it. */
+  reserve(found: Found, headers: IncomingHttpHeaders): Promise<Reservation | undefined>;
+  /** Whether an entry is the variant for these request headers. */
+  matches(entry: Entry, headers: IncomingHttpHeaders): boolean;
+  /** Forgets a page with all its variants; what is being fetched meanwhile is not stored. */
+  drop(key: string): Promise<void>;
+}
+
+export interface ShelfOptions {
+  readonly store: FillStore;
+  /** Headers that always choose. */
+  readonly vary: VaryNames;
+  readonly maxVariants: number;
+  readonly ignoresLanguageOrder: boolean;
+}
+
+const VARY_FIELD = 'vary';
+const LEASE_MS = 10_000;
+const MAX_REMEMBERED = 10_000;
+
+export function openShelf({ store, vary: always, maxVariants, ignoresLanguageOrder }: ShelfOptions): Shelf {
+  const remembered = new LRUCache<string, VaryNames>({ max: MAX_REMEMBERED });
+  /** Pages that could not be dropped while Redis was away: not read again before they are. */
+  const owed = new LRUCache<string, true>({ max: MAX_REMEMBERED });
+  const fieldFor = (names: VaryNames, headers: IncomingHttpHeaders) =>
+    variantField(names, headers, ignoresLanguageOrder);
+
+  async function find(key: string, headers: IncomingHttpHeaders): Promise<Found> {
+    if (owed.has(key)) await drop(key);
+    const assumed = remembered.get(key) ?? always;
+    const variant = fieldFor(assumed, headers);
+    const [kept, bytes] = (await store.read(key, [VARY_FIELD, variant])).values;
+    const keptVary = kept?.toString();
+    const known = keptVary === undefined ? assumed : unionOf(always, parseVary([keptVary]) ?? []);
+    if (known.join() === assumed.join())
+      return { key, entry: decode(bytes, variant), vary: known, variant, keptVary };
+    remembered.set(key, known);
+    const other = fieldFor(known, headers);
+    const [others] = (await store.read(key, [other])).values;
+    return { key, entry: decode(others, other), vary: known, variant: other, keptVary };
+  }
+
+  async function reserve(found: Found, headers: IncomingHttpHeaders): Promise<Reservation | undefined> {
+    const { key } = found;
+    const lease = await store.acquire(key, found.variant, LEASE_MS);
+    if (lease === undefined) return undefined;
+    const stopRenewing = keepRenewing(lease);
+
+    async function keep(
+      response: Omit<Entry, 'variant' | 'vary'>,
+      own: VaryNames,
+      ttlMs: number,
+    ): Promise<Entry | undefined> {
+      stopRenewing();
+      const vary = unionOf(found.vary, own);
+      const entry = { ...response, vary, variant: fieldFor(vary, headers) };
+      const right = await leaseFor(entry.variant);
+      if (right === undefined) return undefined;
+      if (!(await store.commit(right, encodeEntry(entry), ttlMs, maxVariants + 1))) return undefined;
+      // Last: until it is told, everybody looks where those who wait for this are found.
+      const names = vary.join(', ');
+      if (names !== (found.keptVary ?? '')) await store.put(key, VARY_FIELD, Buffer.from(names), ttlMs);
+      remembered.set(key, vary);
+      return entry;
+    }
+
+    /** Its Vary makes the response another variant than the one reserved: no purge may have come in between. */
+    async function leaseFor(variant: string): Promise<Lease | undefined> {
+      if (variant === found.variant) return lease;
+      const other = await store.acquire(key, variant, LEASE_MS);
+      const isStanding = await store.renew(lease!, LEASE_MS);
+      await store.release(lease!);
+      if (isStanding || other === undefined) return other;
+      await store.release(other);
+      return undefined;
+    }
+
+    return {
+      entry: decode(lease.found, found.variant),
+      keep,
+      async cancel() {
+        stopRenewing();
+        await store.release(lease);
+      },
+    };
+  }
+
+  /** Handlers slower than a lease. */
+  function keepRenewing(lease: Lease): () => void {
+    const timer = setInterval(() => {
+      store.renew(lease, LEASE_MS).then(
+        (isStanding) => isStanding || clearInterval(timer),
+        () => {},
+      );
+    }, LEASE_MS / 3).unref();
+    return () => clearInterval(timer);
+  }
+
+  async function drop(key: string): Promise<void> {
+    owed.set(key, true);
+    await store.drop(key);
+    owed.delete(key);
+  }
+
+  return {
+    find,
+    reserve,
+    matches: (entry, headers) => entry.variant === fieldFor(entry.vary, headers),
+    drop,
+  };
+}
+
+function decode(bytes: Buffer | null | undefined, variant: string): Entry | undefined {
+  return bytes ? decodeEntry(bytes, variant) : undefined;
+}

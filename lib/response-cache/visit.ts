@@ -1,0 +1,72 @@
+/** One request on its way through the cache: the page it asks for, and the ways to answer it without asking the handler. */
+import type { ServerResponse } from 'node:http';
+import { invalidOption } from '../core/errors.js';
+import { hasPrecondition } from './conditional.js';
+import type { Entry } from './entry.js';
+import { type CacheRequest, pageId, pageKey, type Target, targetOf } from './key.js';
+import type { Settings } from './options.js';
+import { isSafeMethod } from './policy.js';
+import { sendGatewayTimeout, serveEntry } from './serve.js';
+import { type Account, type Forward, type Trace, tell } from './trace.js';
+
+export type Next = (error?: unknown) => void;
+
+export interface Visit {
+  readonly req: CacheRequest;
+  readonly res: ServerResponse;
+  readonly next: Next;
+  readonly trace: Trace;
+  readonly target: Target;
+  /** The page's Redis key. */
+  readonly key: string;
+}
+
+export type Page =
+  | { readonly passBecause: string }
+  | { readonly passBecause?: undefined; readonly target: Target; readonly key: string };
+
+/** The page that is asked for, or why the cache stands aside. Throws what the user's functions throw. */
+export function pageOf(settings: Settings, req: CacheRequest): Page {
+  const { prefix, hosts, skip, key } = settings;
+  const target = targetOf(req);
+  if (target === undefined) return { passBecause: 'target' };
+  if (req.method === 'OPTIONS' || req.method === 'TRACE') return { passBecause: 'method' };
+  if (hosts.length > 0 && !hosts.includes(target.host)) return { passBecause: 'host' };
+  if (skip(req)) return { passBecause: 'skip' };
+  if (isSafeMethod(req.method ?? '') && hasPrecondition(req.headers)) return { passBecause: 'precondition' };
+  const id: unknown = key === undefined ? pageId(target, req) : key(req);
+  if (typeof id !== 'string') throw invalidOption('key', id, 'Return a string.');
+  return { target, key: pageKey(prefix, id) };
+}
+
+/** A synthetic request that renews a page is never answered from the cache. */
+export function isRenewal(req: CacheRequest): boolean {
+  return RENEWAL in req;
+}
+
+const RENEWAL = Symbol.for('express-redis-suite.revalidation');
+
+/** On to the handler, and nothing is kept of what it answers. */
+export function pass(visit: Omit<Visit, 'target' | 'key'>, forward: Forward, detail?: string): void {
+  visit.trace.go('pass');
+  tell(visit.res, detail === undefined ? { forward } : { forward, detail });
+  visit.trace.end('bypass', detail);
+  visit.next();
+}
+
+export function serve({ req, res, trace }: Visit, entry: Entry, ageMs: number, account: Account): void {
+  trace.go('serve');
+  serveEntry(req, res, entry, ageMs, account);
+  trace.end(trace.verbs.includes('stale') ? 'stale' : 'hit');
+}
+
+export function refuse({ res, trace }: Visit, detail: string): void {
+  tell(res, { forward: 'request', detail });
+  sendGatewayTimeout(res);
+  trace.end('bypass', detail);
+}
+
+/** Somebody else answered while we were waiting, a request timeout for one. */
+export function isAnswered(res: ServerResponse): boolean {
+  return res.headersSent || res.writableEnded;
+}
