@@ -19,10 +19,8 @@ const POLL_MS = 100;
  */
 export async function withLock(path, work) {
   const mine = `${process.pid} ${performance.timeOrigin}`;
-  let hasSaidSo = false;
-  while (!acquire(path, mine)) {
-    if (!hasSaidSo) say(`waiting for another run (process ${ownerOf(path) ?? 'unknown'})`);
-    hasSaidSo = true;
+  for (let waitedMs = 0; !acquire(path, mine); waitedMs += POLL_MS) {
+    if (waitedMs === 1_000) say(`waiting for another run (process ${ownerOf(path) ?? 'unknown'})`);
     await sleep(POLL_MS);
     breakStaleLock(path);
   }

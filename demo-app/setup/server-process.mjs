@@ -76,7 +76,13 @@ function launch({ command, args, folder, env, user, orphanSignal }, port) {
   child.on('error', (error) => {
     server.trouble = error.message;
   });
-  if (child.pid) server.release = watchOver({ pid: child.pid, signal: orphanSignal, folder });
+  if (!child.pid) return server;
+  server.release = watchOver({ pid: child.pid, signal: orphanSignal, folder });
+  // From then on its process id may be somebody else's.
+  child.once('exit', () => {
+    server.release();
+    server.release = watchOver({ folder });
+  });
   return server;
 }
 
@@ -99,13 +105,14 @@ async function isReady({ child }, { folder, readyText }) {
  * @param {ServerPlan} plan
  * @returns {RunningServer}
  */
-function running({ child, release }, port, { stopSignal, folder }) {
+function running(server, port, { stopSignal, folder }) {
+  const { child } = server;
   /** @type {Promise<void> | undefined} */
   let stopping;
   async function stopOnce() {
     await end(child, stopSignal);
     rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
-    release();
+    server.release();
   }
   return {
     port,

@@ -20,7 +20,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   if (watch) watched.set(watch.id, watch);
   if (release) watched.delete(release);
 }
-await Promise.all([...watched.values()].map(end));
+await Promise.allSettled([...watched.values()].map(end));
 
 /** @param {import('./watchdog.mjs').Entry} entry */
 async function end({ pid, group = false, signal, folder, command }) {

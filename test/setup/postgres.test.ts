@@ -28,7 +28,12 @@ const HOLD_A_POSTGRES = `
 async function postgresOf(program: Program) {
   const [, url = '', pid] = await program.prints(/url (\S+) (\d+)\n/);
   const sql = postgres(url, { max: 1, onnotice: () => {} });
-  onTestEnd(() => sql.end({ timeout: 1 }));
+  onTestEnd(async () => {
+    await sql.end({ timeout: 1 });
+    if (isAlive(program.pid)) process.kill(program.pid, 'SIGKILL');
+    // Before the clone is removed, from which the one that ends it may still have to be loaded.
+    await until(() => !isAlive(Number(pid)), 4_000);
+  });
   const [row] = await sql`select current_setting('data_directory') as folder`;
   return { url, sql, pid: Number(pid), folder: String(row?.folder) };
 }
