@@ -1,0 +1,210 @@
+/** The package as users get it: packed, installed into empty projects, imported, required, compiled and used there. */
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+
+const ROOT = join(__dirname, '../..');
+const NPM_WITHIN_MS = 120_000;
+const run = promisify(execFile);
+
+const SUBPATHS: Record<string, readonly string[]> = {
+  '': ['rateLimit', 'sessions', 'responseCache', 'createCache', 'connectRedis'],
+  '/rate-limit': ['rateLimit', 'MemoryStore', 'ipKeyGenerator'],
+  '/session': ['RedisSessionStore', 'sessions', 'login', 'logout'],
+  '/response-cache': ['responseCache'],
+  '/cache-aside': ['createCache'],
+  '/metrics': ['collectMetrics'],
+  '/redis': ['connectRedis', 'SuiteError'],
+};
+const PEERS = ['express', 'redis', 'ioredis', 'express-session', 'connect-redis@9', 'prom-client'];
+const TYPES = ['@types/express', '@types/express-session', '@types/node@20'];
+
+const folder = mkdtempSync(join(tmpdir(), 'express-redis-suite-package-'));
+let tarball: string;
+
+beforeAll(async () => {
+  await npm(ROOT, ['pack', '--pack-destination', folder]);
+  tarball = join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz')) as string);
+}, NPM_WITHIN_MS);
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test(
+  'publint and attw find nothing wrong with it',
+  async () => {
+    await node(ROOT, ['node_modules/publint/src/cli.js', tarball, '--strict']);
+    await node(ROOT, [
+      'node_modules/@arethetypeswrong/cli/dist/index.js',
+      tarball,
+      '--no-color',
+      '--profile',
+      'node16',
+    ]);
+  },
+  NPM_WITHIN_MS,
+);
+
+test(
+  'the limiter works with nothing but express and redis installed',
+  async () => {
+    const project = await newProject('limiter-only', ['express', 'redis']);
+    const before = await countInstalled(await newProject('express-and-redis', ['express', 'redis'], []));
+    const after = await countInstalled(project);
+    process.stdout.write(
+      `A limiter-only user installs ${after.packages - before.packages} packages, ${after.kilobytes - before.kilobytes} kB besides express and redis\n`,
+    );
+    writeFileSync(
+      join(project, 'app.mjs'),
+      `import express from 'express';
+     import { rateLimit } from 'express-redis-suite/rate-limit';
+     const app = express();
+     app.use(rateLimit({ windowMs: 60_000, limit: 1 }));
+     app.get('/', (req, res) => res.send('hello'));
+     const server = app.listen(0, '127.0.0.1', async () => {
+       const url = 'http://127.0.0.1:' + server.address().port;
+       const statuses = [];
+       for (let i = 0; i < 2; i += 1) statuses.push((await fetch(url)).status);
+       console.log(statuses.join());
+       server.close();
+       server.closeAllConnections();
+     });`,
+    );
+    expect((await node(project, ['app.mjs'])).trim()).toBe('200,429');
+  },
+  NPM_WITHIN_MS,
+);
+
+describe('with all peers installed', () => {
+  let project: string;
+
+  beforeAll(async () => {
+    project = await newProject('everything', [...PEERS, ...TYPES]);
+  }, NPM_WITHIN_MS);
+
+  test.each(Object.entries(SUBPATHS))(
+    "'express-redis-suite%s' is imported and required",
+    async (subpath, names) => {
+      const specifier = `express-redis-suite${subpath}`;
+      const print = `console.log(${JSON.stringify(names)}.filter((name) => typeof it[name] !== 'function').join())`;
+      writeFileSync(join(project, 'import.mjs'), `import * as it from '${specifier}'; ${print}`);
+      writeFileSync(join(project, 'require.cjs'), `const it = require('${specifier}'); ${print}`);
+      expect((await node(project, ['import.mjs'])).trim()).toBe('');
+      expect((await node(project, ['require.cjs'])).trim()).toBe('');
+    },
+  );
+
+  test.each([
+    ['nodenext', 'module'],
+    ['nodenext', 'commonjs'],
+    ['node16', 'module'],
+    ['node16', 'commonjs'],
+  ])('a TypeScript user compiles under %s as %s', async (module, type) => {
+    const user = join(project, `${module}-${type}`);
+    mkdirSync(user);
+    writeFileSync(join(user, 'package.json'), JSON.stringify({ type }));
+    writeFileSync(
+      join(user, 'tsconfig.json'),
+      JSON.stringify({
+        compilerOptions: {
+          module,
+          target: 'es2022',
+          strict: true,
+          noEmit: true,
+          esModuleInterop: true,
+          types: ['node'],
+        },
+      }),
+    );
+    writeFileSync(join(user, 'app.ts'), TYPESCRIPT_USER);
+    await node(user, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.']);
+  });
+
+  test('a CommonJS Jest user tests an app with it', async () => {
+    const user = join(project, 'jest-user');
+    mkdirSync(user);
+    writeFileSync(join(user, 'package.json'), '{}');
+    writeFileSync(
+      join(user, 'app.test.js'),
+      `const { rateLimit } = require('express-redis-suite/rate-limit');
+       const suite = require('express-redis-suite');
+       test('they are one', () => expect(suite.rateLimit).toBe(rateLimit));`,
+    );
+    const jest = join(ROOT, 'node_modules/jest/bin/jest.js');
+    await node(user, [jest, '--rootDir', user, '--ci', '--silent']);
+  });
+});
+
+const TYPESCRIPT_USER = `
+import express from 'express';
+import { createClient } from 'redis';
+import { Redis } from 'ioredis';
+import rateLimit, { type Options } from 'express-redis-suite/rate-limit';
+import { RedisSessionStore, sessions } from 'express-redis-suite/session';
+import { responseCache } from 'express-redis-suite/response-cache';
+import { createCache } from 'express-redis-suite/cache-aside';
+import { connectRedis } from 'express-redis-suite/redis';
+import { collectMetrics } from 'express-redis-suite/metrics';
+
+const client = createClient();
+const options: Partial<Options> = { windowMs: 1000, limit: 5 };
+const app = express();
+app.use(rateLimit({ ...options, client }));
+app.use(rateLimit({ client: new Redis({ lazyConnect: true }), name: 'other' }));
+app.use(sessions({ client, secret: 'secret' }));
+app.use(responseCache({ client }));
+export const store = new RedisSessionStore({ client });
+export const cache = createCache({ client, namespace: 'shop' });
+export const user: Promise<{ id: number } | undefined | null> = cache.getOrLoad('user:1', async () => ({ id: 1 }));
+void connectRedis({ url: 'redis://127.0.0.1:1' }).then((connected) => app.use(rateLimit({ client: connected })));
+collectMetrics()();
+`;
+
+async function newProject(
+  name: string,
+  packages: readonly string[],
+  ours: readonly string[] = [tarball],
+): Promise<string> {
+  const project = join(folder, name);
+  mkdirSync(project);
+  writeFileSync(join(project, 'package.json'), JSON.stringify({ name, private: true }));
+  await npm(project, [
+    'install',
+    '--prefer-offline',
+    '--no-audit',
+    '--no-fund',
+    '--ignore-scripts',
+    ...ours,
+    ...packages,
+  ]);
+  return project;
+}
+
+async function countInstalled(project: string): Promise<{ packages: number; kilobytes: number }> {
+  const modules = join(project, 'node_modules');
+  const names = readdirSync(modules, { recursive: true, encoding: 'utf8' });
+  const bytes = names.map((name) => statSync(join(modules, name))).reduce((sum, { size }) => sum + size, 0);
+  const packages = (await npm(project, ['ls', '--all', '--parseable'])).trim().split('\n').length - 1;
+  return { packages, kilobytes: Math.round(bytes / 1024) };
+}
+
+function npm(cwd: string, args: readonly string[]): Promise<string> {
+  const cli = process.env.npm_execpath;
+  return cli?.endsWith('.js') ? node(cwd, [cli, ...args]) : finish('npm', cwd, args);
+}
+
+function node(cwd: string, args: readonly string[]): Promise<string> {
+  return finish(process.execPath, cwd, args);
+}
+
+async function finish(program: string, cwd: string, args: readonly string[]): Promise<string> {
+  try {
+    const { stdout } = await run(program, args, { cwd, timeout: NPM_WITHIN_MS, maxBuffer: 1 << 24 });
+    return stdout;
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout?: string; stderr?: string };
+    throw new Error(`${program} ${args.join(' ')} failed:\n${stdout}\n${stderr}`, { cause: error });
+  }
+}
