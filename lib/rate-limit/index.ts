@@ -13,10 +13,11 @@ export type {
   Options,
   RateLimitExceededEventHandler,
   RateLimitInfo,
+  RateLimitReachedEventHandler,
   ValueDeterminingMiddleware,
 } from './options.js';
 export { DAY, HOUR, MINUTE, SECOND } from './policy-name.js';
-export type { Quota } from './quota.js';
+export type { Quota, RateLimitRequestHandler } from './quota.js';
 export type {
   ClientRateLimitInfo,
   IncrementCallback,

@@ -16,6 +16,13 @@ export type RateLimitExceededEventHandler = (
   optionsUsed: Options,
 ) => void;
 
+/** Kept for those who import the type; express-rate-limit dropped the option. @deprecated Use `handler`. */
+export type RateLimitReachedEventHandler = (
+  request: Request,
+  response: Response,
+  optionsUsed: Options,
+) => void;
+
 export type LoggerFn = (error: unknown, message?: string) => void;
 
 export type Logger = {

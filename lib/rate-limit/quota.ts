@@ -1,8 +1,15 @@
 /** A limiter without HTTP: for WebSocket messages, GraphQL operations, jobs, and for express-rate-limit's handler methods. */
+import type { RequestHandler } from 'express';
 import { invalidOption } from '../core/errors.js';
 import type { Limiter, RateLimitDecision, RefundToken } from './limiter.js';
 import { checkCost, type ResolvedOptions } from './resolve-options.js';
 import type { ClientRateLimitInfo } from './store.js';
+
+/** express-rate-limit's name for a limiter. */
+export type RateLimitRequestHandler = RequestHandler & {
+  resetKey: (key: string) => void;
+  getKey: (key: string) => Promise<ClientRateLimitInfo | undefined> | ClientRateLimitInfo | undefined;
+};
 
 export interface Quota {
   /**
