@@ -4,6 +4,7 @@ import type { Redis, RedisArgument, ReplyType } from '../core/redis.js';
 import { runScript, type Script } from '../core/script.js';
 import { acquireScript, commitScript, putScript, releaseScript, renewScript } from './lease.lua.js';
 import { dropScript, markScript, unmarkScript } from './mark.lua.js';
+import { Orphans } from './orphans.js';
 import type { FillStore, Lease, Reading } from './store.js';
 import { newToken } from './token.js';
 
@@ -19,6 +20,12 @@ export function redisFillStore(guard: Guard): FillStore {
     return (await run(script, key, args)) === 1;
   }
 
+  function release({ key, field, token }: Pick<Lease, 'key' | 'field' | 'token'>) {
+    return run(releaseScript, key, [field, token]);
+  }
+
+  const orphans = new Orphans(guard, release);
+
   return {
     read: (key, fields) => guard.run((redis) => readKey(redis, key, fields)),
 
@@ -28,24 +35,25 @@ export function redisFillStore(guard: Guard): FillStore {
 
     async acquire(key, field, leaseMs) {
       const token = newToken();
-      const reply = await run(acquireScript, key, [field, token, wholeMs(leaseMs)], 'bytes');
+      const reply = await orphans.watch({ key, field, token }, () =>
+        run(acquireScript, key, [field, token, wholeMs(leaseMs)], 'bytes'),
+      );
       if (!Array.isArray(reply)) return undefined;
       return { key, field, token, found: (reply[1] as Buffer | null | undefined) ?? null };
     },
 
     renew: ({ key, field, token }, leaseMs) => store(renewScript, key, [field, token, wholeMs(leaseMs)]),
 
-    commit: ({ key, field, token }, value, ttlMs, maxValues) =>
-      store(commitScript, key, [
-        field,
-        token,
-        wholeMs(ttlMs),
-        value,
-        ...(maxValues === undefined ? [] : [String(maxValues)]),
-      ]),
+    commit(lease, value, ttlMs, maxValues) {
+      const { key, field, token } = lease;
+      const most = maxValues === undefined ? [] : [String(maxValues)];
+      return orphans.watch(lease, () =>
+        store(commitScript, key, [field, token, wholeMs(ttlMs), value, ...most]),
+      );
+    },
 
-    async release({ key, field, token }: Lease) {
-      await run(releaseScript, key, [field, token]);
+    async release(lease) {
+      await orphans.watch(lease, () => release(lease));
     },
 
     put: (key, field, value, ttlMs) => store(putScript, key, [field, wholeMs(ttlMs), value]),

@@ -1,8 +1,10 @@
 // What only the Redis store has: a clock and a memory of its own, and neighbours who may put anything under a key.
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { createClient } from 'redis';
 import { guardRedis } from '../../lib/core/guard.js';
 import { redisFillStore } from '../../lib/fill/redis-store.js';
 import type { FillStore } from '../../lib/fill/store.js';
+import { onTestEnd } from '../support/cleanup.js';
 import { commandsDuring, connect, type TestClient, uniqueNamespace } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
 
@@ -126,4 +128,30 @@ describe('the redis fill store', () => {
     await fill.unmark(key, 'writer');
     expect(await own.exists(key)).toBe(0);
   });
+
+  it.each(['acquire', 'commit', 'release'] as const)(
+    'ends a lease whose %s was given up while Redis was frozen',
+    async (call) => {
+      const server = await RedisServer.start();
+      const own = await connect(server.url);
+      const fill = redisFillStore(guardRedis(own, { feature: 'test-fill', deadlineMs: 100 }));
+      await fill.read(key, ['v']);
+      const lease = call === 'acquire' ? undefined : await fill.acquire(key, 'v', AN_HOUR);
+      server.freeze();
+      const gone = { code: 'ERS_REDIS_UNAVAILABLE' };
+      if (lease === undefined) await expect(fill.acquire(key, 'v', AN_HOUR)).rejects.toMatchObject(gone);
+      else if (call === 'commit')
+        await expect(fill.commit(lease, value, AN_HOUR)).rejects.toMatchObject(gone);
+      else await expect(fill.release(lease)).rejects.toMatchObject(gone);
+      server.thaw();
+
+      const again = createClient({ url: server.url });
+      await again.connect();
+      onTestEnd(() => again.destroy());
+      const giveUpAt = performance.now() + 5_000;
+      while ((await again.hGet(key, 'lease:v')) !== null || (await again.hLen(key)) > 1) {
+        expect(performance.now()).toBeLessThan(giveUpAt);
+      }
+    },
+  );
 });
