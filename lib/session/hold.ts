@@ -16,6 +16,9 @@ export type Exits = Record<(typeof EXITS)[number], (...args: unknown[]) => unkno
 
 const EXITS = ['writeHead', 'flushHeaders', 'write', 'end'] as const;
 
+/** A session may change while it is saved, and again; one that never looks the same twice must not hold for ever. */
+const MAX_WAITS = 5;
+
 interface Call {
   readonly exit: keyof Exits;
   readonly args: readonly unknown[];
@@ -38,6 +41,7 @@ export function holdResponse(res: ServerResponse, bare: Exits, gate: Gate): void
   let phase: 'open' | 'held' | 'passed' | 'dropped' = 'open';
   let hasBegun = false;
   let owesDrain = false;
+  let waits = 0;
   for (const exit of EXITS) (res as unknown as Exits)[exit] = (...args) => accept({ exit, args });
 
   function accept(call: Call): unknown {
@@ -48,7 +52,7 @@ export function holdResponse(res: ServerResponse, bare: Exits, gate: Gate): void
 
   /** Once the first byte has left, what changes is saved at the end, which is worth another wait. */
   function mustHold({ exit }: Call): boolean {
-    if (hasBegun && exit !== 'end') return false;
+    if ((hasBegun && exit !== 'end') || waits === MAX_WAITS) return false;
     try {
       return gate.mustWait();
     } catch {
@@ -70,6 +74,7 @@ export function holdResponse(res: ServerResponse, bare: Exits, gate: Gate): void
 
   function hold() {
     phase = 'held';
+    waits += 1;
     const { statusCode, statusMessage } = res;
     // Whoever asks, an error handler for one, must not begin a second response.
     Object.defineProperty(res, 'headersSent', { configurable: true, get: () => true });

@@ -9,6 +9,7 @@ import { contentsOf } from './known.js';
 import type { SessionRequest } from './request.js';
 import { sessionGate, watchGenerated } from './session-gate.js';
 import { resolveSettings, type SessionsOptions } from './settings.js';
+import { RedisSessionStore } from './store.js';
 import { answerUnavailable, headersOf, restoreHeaders } from './unavailable.js';
 
 export interface SessionsMiddleware {
@@ -45,11 +46,14 @@ export function sessions(options: SessionsOptions): SessionsMiddleware {
     const headers = headersOf(res);
     let isLoaded = false;
     runExpressSession(req as never, res as never, function loaded(error?: unknown) {
-      if (isLoaded) return failedLate(error);
+      // express-session reports what fails after the handler as well.
+      if (isLoaded) return next(error);
       isLoaded = true;
       if (error) return failed(error);
       const gate = sessionGate({ req, store, settings, generated, giveUp });
       withholdCookie(req, res, gate.isGone);
+      // The gate saves what there is to save; express-session would look again, and save a new id twice.
+      if (store instanceof RedisSessionStore) Object.assign(res, { end: bare.end });
       holdResponse(res, bare, gate);
       next();
     });
@@ -62,11 +66,6 @@ export function sessions(options: SessionsOptions): SessionsMiddleware {
       giveEmptySession(req, cookieFor(req), error);
       holdResponse(res, bare, readOnlyGate(req, error, giveUp));
       next();
-    }
-
-    /** Of what was loaded nothing is lost when its life could not be prolonged. */
-    function failedLate(error: unknown) {
-      if (!isRedisTrouble(error)) next(error);
     }
 
     function giveUp(error: unknown, hasBegun: boolean) {

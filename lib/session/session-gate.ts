@@ -1,5 +1,5 @@
 /** What one response owes its session before it may leave. */
-import type { Session, Store } from 'express-session';
+import type { Session, SessionData, Store } from 'express-session';
 import { insecureCookie, isSecure, secureFor } from './cookie.js';
 import type { Gate } from './hold.js';
 import { contentsOf } from './known.js';
@@ -41,6 +41,7 @@ export function sessionGate({ req, store, settings, generated, giveUp }: Circums
   // In this process a save cannot fail and is done when it returns.
   const redisStore = store instanceof RedisSessionStore ? store : undefined;
   let mustResave = settings.resave === true;
+  if (first && cookieId !== undefined) redisStore?.touch(cookieId, first as SessionData).catch(ignore);
 
   return { mustWait, settle, giveUp, isGone };
 
@@ -73,7 +74,8 @@ export function sessionGate({ req, store, settings, generated, giveUp }: Circums
   function isUnsaved(): boolean {
     if (redisStore === undefined || req.session == null) return false;
     const state = redisStore.stateOf(req.session);
-    if (state === 'new') return isNewborn();
+    // Something that is no session was put in its place: saving it fails, which is better than losing it silently.
+    if (state === 'new') return isNewborn() || req.session !== first;
     return state === 'changed' || (state === 'saved' && mustResave);
   }
 
@@ -103,3 +105,6 @@ function save(session: Session): Promise<void> {
     session.save((error: unknown) => (error ? reject(error) : resolve()));
   });
 }
+
+/** Of what was loaded nothing is lost when its life could not be prolonged. */
+function ignore(): void {}
