@@ -86,7 +86,7 @@ async function* scanNodes(client: IoredisCommands, pattern: string, count: numbe
       const [next, keys] = reply as [string, string[]];
       return { cursor: next, keys };
     };
-    yield* scanKeys(step, pattern, count, node.options?.keyPrefix);
+    yield* scanKeys(step, pattern, count, client.options?.keyPrefix);
   }
 }
 

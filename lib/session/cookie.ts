@@ -19,10 +19,10 @@ export function withDefaults(option: CookieOption, proxy: boolean | undefined): 
   };
 }
 
-/** What was asked for, before `'auto'` is resolved. */
-export function secureFor(option: CookieOption, req: IncomingMessage): CookieOptions['secure'] {
+/** Whether the app left it open, or asked, that the cookie goes over TLS only; before `'auto'` is resolved. */
+export function mayBeSecure(option: CookieOption, req: IncomingMessage): boolean {
   const cookie = typeof option === 'function' ? option(req as Request) : option;
-  return { ...DEFAULTS, ...cookie }.secure;
+  return { ...DEFAULTS, ...cookie }.secure !== false;
 }
 
 /**

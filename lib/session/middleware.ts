@@ -50,7 +50,7 @@ export function sessions(options: SessionsOptions): SessionsMiddleware {
       if (isLoaded) return next(error);
       isLoaded = true;
       if (error) return failed(error);
-      const gate = sessionGate({ req, store, settings, generated, giveUp });
+      const gate = sessionGate({ req, store, settings, cookieOption: options.cookie, generated, giveUp });
       withholdCookie(req, res, gate.isGone);
       // The gate saves what there is to save; express-session would look again, and save a new id twice.
       if (store instanceof RedisSessionStore) Object.assign(res, { end: bare.end });

@@ -1,6 +1,6 @@
 /** What one response owes its session before it may leave. */
 import type { Session, SessionData, Store } from 'express-session';
-import { insecureCookie, isSecure, secureFor } from './cookie.js';
+import { type CookieOption, insecureCookie, isSecure, mayBeSecure } from './cookie.js';
 import type { Gate } from './hold.js';
 import { contentsOf } from './known.js';
 import type { SessionRequest } from './request.js';
@@ -19,6 +19,8 @@ interface Circumstances extends Pick<Gate, 'giveUp'> {
   readonly req: SessionRequest;
   readonly store: Store;
   readonly settings: ExpressSessionSettings;
+  /** The app's own, without defaults. */
+  readonly cookieOption: CookieOption;
   readonly generated: Generated;
 }
 
@@ -34,7 +36,8 @@ export function watchGenerated(store: Store): Generated {
   return generated;
 }
 
-export function sessionGate({ req, store, settings, generated, giveUp }: Circumstances): SessionGate {
+export function sessionGate(circumstances: Circumstances): SessionGate {
+  const { req, store, settings, cookieOption, generated, giveUp } = circumstances;
   const first = req.session;
   const firstId = req.sessionID;
   const cookieId = first && !generated.has(first) ? firstId : undefined;
@@ -96,7 +99,7 @@ export function sessionGate({ req, store, settings, generated, giveUp }: Circums
 
   function wantsInsecureCookie(): boolean {
     if (process.env.NODE_ENV !== 'production' || isSecure(req, settings.proxy)) return false;
-    return isNewborn() && secureFor(settings.cookie, req) !== false;
+    return isNewborn() && mayBeSecure(cookieOption, req);
   }
 }
 

@@ -1,0 +1,73 @@
+/** One contract, every kind of client. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { RedisSessionStore } from 'express-redis-suite/session';
+import type { SessionData } from 'express-session';
+import { onTestEnd } from '../support/cleanup.js';
+import { clientKinds, type Servers } from '../support/client-kinds.js';
+import { uniqueNamespace } from '../support/redis.js';
+import { RedisServer } from '../support/redis-server.js';
+import { startCluster, startSentinel } from '../support/redis-topologies.js';
+import { AN_HOUR, type AnySession } from './support.js';
+
+let servers: Servers;
+
+beforeAll(async () => {
+  const [single, cluster, sentinel] = await Promise.all([
+    RedisServer.start(),
+    startCluster(),
+    startSentinel(),
+  ]);
+  servers = { single, cluster, sentinel };
+}, 60_000);
+
+afterAll(async () => {
+  await Promise.all([servers.single.stop(), servers.cluster.stop(), servers.sentinel.stop()]);
+}, 60_000);
+
+const session = (fields: object = {}) => ({ cookie: { originalMaxAge: AN_HOUR }, ...fields }) as SessionData;
+
+describe.each(clientKinds)('$name', (kind) => {
+  async function start() {
+    const { client, connect, close } = kind.open(servers, `${uniqueNamespace()}:`);
+    client.on('error', () => {});
+    onTestEnd(close);
+    await connect();
+    const store = new RedisSessionStore({ client, prefix: `${uniqueNamespace()}:`, deadlineMs: 5000 });
+    // A cluster or pool opens its connections with the first command.
+    await store.get('nobody');
+    return store;
+  }
+
+  it('reads, saves, touches, destroys, lists and clears', async () => {
+    const store = await start();
+    const ids = Array.from({ length: 20 }, (_, i) => `id-${i}`);
+    await Promise.all(ids.map((id) => store.set(id, session({ id }))));
+    expect(await store.get('id-7')).toMatchObject({ id: 'id-7' });
+    await store.touch('id-7', session());
+    await store.destroy('id-7');
+    expect(await store.get('id-7')).toBeNull();
+    expect(await store.length()).toBe(19);
+    expect(await store.all()).toHaveLength(19);
+    await store.clear();
+    expect(await store.ids()).toEqual([]);
+  });
+
+  it('merges saves that meet, and brings nothing back', async () => {
+    const store = await start();
+    await store.set('id', session());
+    const load = async () =>
+      store.createSession(
+        { sessionID: 'id', sessionStore: store } as never,
+        (await store.get('id')) as SessionData,
+      );
+    const save = (loaded: unknown) => store.set('id', loaded as SessionData);
+    const [a, b] = (await Promise.all([load(), load()])) as unknown as [AnySession, AnySession];
+    Object.assign(a, { a: 'ä' });
+    Object.assign(b, { b: 2 });
+    await Promise.all([save(a), save(b)]);
+    expect(await store.get('id')).toMatchObject({ a: 'ä', b: 2 });
+    await store.destroy('id');
+    await save(a);
+    expect(await store.get('id')).toBeNull();
+  });
+});

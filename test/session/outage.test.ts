@@ -1,0 +1,207 @@
+/** Redis killed, frozen, full or read-only: no success with an unsaved session, no long wait, no wrong logout. */
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { RedisSessionStore, type SessionsOptions, sessions } from 'express-redis-suite/session';
+import { type Reply, type Served, serve } from '../support/http.js';
+import { connect, type TestClient } from '../support/redis.js';
+import { RedisServer } from '../support/redis-server.js';
+import { type Act, appWith, commonActs, cookieOf, plant, SECRET, stored } from './support.js';
+
+/** What a client may wait for an answer while Redis does not give any. */
+const AT_ONCE_MS = 500;
+const BACK_WITHIN_MS = 5000;
+
+let server: RedisServer;
+let client: TestClient;
+
+beforeEach(async () => {
+  server = await RedisServer.start();
+  client = await connect(server.url);
+  await plant(client, 'sess:id', { user: 'ada' });
+});
+
+const signedIn = { cookie: cookieOf('id') };
+
+const acts: Record<string, Act> = {
+  ...commonActs,
+  '/plain': (_req, res) => res.end('plain'),
+  '/freeze-then-write': (req, res) => {
+    server.freeze();
+    req.session.cart = 'apple';
+    res.cookie('theme', 'dark').redirect('/thanks');
+  },
+  '/freeze-then-destroy': (req, res) => {
+    server.freeze();
+    req.session.destroy(() => {});
+    res.redirect('/bye');
+  },
+  '/freeze-then-read': (req, res) => {
+    server.freeze();
+    res.end(req.session.user);
+  },
+};
+
+async function appOn(options: Partial<SessionsOptions> = {}): Promise<Served> {
+  const app = await serve(appWith(sessions({ client, secret: SECRET, ...options }), acts));
+  // Everything warm, so that what is measured is the outage.
+  await app.get('/read', signedIn);
+  return app;
+}
+
+function expect503(reply: Reply) {
+  expect(reply.status).toBe(503);
+  expect(reply.headers['retry-after']).toBe('1');
+  expect(reply.headers['set-cookie']).toBeUndefined();
+  expect(reply.durationMs).toBeLessThan(AT_ONCE_MS);
+}
+
+async function expectBack(app: Served) {
+  const deadline = performance.now() + BACK_WITHIN_MS;
+  let reply = await app.get('/read', signedIn);
+  while (reply.status !== 200 && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    reply = await app.get('/read', signedIn);
+  }
+  expect(reply.status).toBe(200);
+}
+
+describe.each([
+  ['killed', () => server.kill(), () => server.restart()],
+  ['frozen', async () => server.freeze(), async () => server.thaw()],
+] as const)('while Redis is %s', (_, fail, heal) => {
+  it('a request with a session cookie gets a 503 at once, and is served again afterwards', async () => {
+    const app = await appOn();
+    await fail();
+    for (let i = 0; i < 5; i += 1) expect503(await app.get('/read', signedIn));
+    await heal();
+    await expectBack(app);
+  });
+
+  it('a request without a session cookie is served, unless it writes one', async () => {
+    const app = await appOn();
+    await fail();
+    for (let i = 0; i < 4; i += 1) {
+      const plain = await app.get('/plain');
+      expect([plain.status, plain.text]).toEqual([200, 'plain']);
+      expect(plain.durationMs).toBeLessThan(AT_ONCE_MS);
+      expect503(await app.get('/write/cart/apple'));
+    }
+    await heal();
+  });
+
+  it("under onRedisDown: 'anonymous' it reads an empty session, which cannot be written", async () => {
+    const app = await appOn({ onRedisDown: 'anonymous' });
+    await fail();
+    const read = await app.get('/read', signedIn);
+    expect(read.status).toBe(200);
+    expect(read.json()).not.toHaveProperty('user');
+    expect(read.headers['set-cookie']).toBeUndefined();
+    for (const path of ['/write/cart/apple', '/regenerate', '/save', '/destroy']) {
+      const reply = await app.get(path, signedIn);
+      expect([path, reply.status < 300]).toEqual([path, false]);
+      expect(reply.headers['set-cookie']).toBeUndefined();
+    }
+    await heal();
+  });
+
+  it('many requests on one session do not wait for each other', async () => {
+    const app = await appOn();
+    await fail();
+    for (const reply of await Promise.all(
+      Array.from({ length: 20 }, () => app.get('/write/a/b', signedIn)),
+    )) {
+      expect(reply.status).toBe(503);
+    }
+    expect503(await app.get('/write/a/b', signedIn));
+    await heal();
+  });
+});
+
+describe('when Redis freezes in the middle of a request', () => {
+  it.each(['/freeze-then-write', '/freeze-then-destroy'])(
+    '%s is a 503 without a redirect or a cookie',
+    async (path) => {
+      const app = await appOn();
+      const reply = await app.get(path, signedIn);
+      expect503(reply);
+      expect(reply.headers.location).toBeUndefined();
+      server.thaw();
+      await expectBack(app);
+    },
+  );
+
+  it('a request that only read is answered', async () => {
+    const reply = await (await appOn()).get('/freeze-then-read', signedIn);
+    expect([reply.status, reply.text]).toEqual([200, 'ada']);
+    server.thaw();
+  });
+});
+
+describe('when Redis refuses', () => {
+  it('writes for want of memory, sessions are read, and a changed one is a 503', async () => {
+    const app = await appOn();
+    await client.configSet({ 'maxmemory-policy': 'noeviction', maxmemory: '1' });
+    expect((await app.get('/read', signedIn)).json()).toMatchObject({ user: 'ada' });
+    expect503(await app.get('/write/cart/apple', signedIn));
+    expect503(await app.get('/write/cart/apple'));
+    await client.configSet('maxmemory', '0');
+    expect((await app.get('/write/cart/apple', signedIn)).status).toBe(200);
+    expect(await stored(client, 'sess:id')).toMatchObject({ user: 'ada', cart: 'apple' });
+  });
+
+  it('writes as a replica, sessions are read, and a changed one is a 503', async () => {
+    const app = await appOn();
+    const primary = await RedisServer.start();
+    await client.sendCommand(['CONFIG', 'SET', 'replica-serve-stale-data', 'yes']);
+    const nowhere = String(primary.port);
+    await primary.stop();
+    await client.sendCommand(['REPLICAOF', '127.0.0.1', nowhere]);
+    expect((await app.get('/read', signedIn)).json()).toMatchObject({ user: 'ada' });
+    expect503(await app.get('/write/cart/apple', signedIn));
+    expect((await app.get('/destroy', signedIn)).status).toBe(500);
+    await client.sendCommand(['REPLICAOF', 'NO', 'ONE']);
+    expect((await app.get('/read', signedIn)).json()).toMatchObject({ user: 'ada' });
+  });
+
+  it('everybody without a password, nobody is logged out', async () => {
+    const app = await appOn();
+    await client.sendCommand(['ACL', 'SETUSER', 'default', '-get']);
+    expect503(await app.get('/read', signedIn));
+    await client.sendCommand(['ACL', 'SETUSER', 'default', '+get']);
+    expect((await app.get('/read', signedIn)).json()).toMatchObject({ user: 'ada' });
+  });
+});
+
+describe('the store alone', () => {
+  it('answers every method with a coded error while Redis is frozen, and later at once', async () => {
+    const store = new RedisSessionStore({ client, deadlineMs: 50 });
+    await store.get('id');
+    server.freeze();
+    const session = { cookie: {} } as never;
+    for (const call of [
+      () => store.get('id'),
+      () => store.set('id', session),
+      () => store.destroy('id'),
+      () => store.touch('id', session),
+    ]) {
+      await expect(call()).rejects.toMatchObject({ code: 'ERS_REDIS_UNAVAILABLE' });
+    }
+    const startedAt = performance.now();
+    await expect(store.get('id')).rejects.toMatchObject({ code: 'ERS_REDIS_UNAVAILABLE' });
+    expect(performance.now() - startedAt).toBeLessThan(40);
+    const byCallback = new Promise((resolve) => store.get('id', resolve));
+    expect(await byCallback).toMatchObject({ code: 'ERS_REDIS_UNAVAILABLE' });
+    server.thaw();
+  });
+
+  it('may be made before there is a Redis', async () => {
+    await server.kill();
+    const store = new RedisSessionStore({ client });
+    await expect(store.get('id')).rejects.toMatchObject({ code: 'ERS_REDIS_UNAVAILABLE' });
+    await server.restart();
+    const deadline = performance.now() + BACK_WITHIN_MS;
+    while ((await store.get('id').catch(() => 'down')) === 'down' && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(await store.get('id')).toBeNull();
+  });
+});
