@@ -28,15 +28,19 @@ export async function approach(
   const { req, res, trace } = visit;
   const hitForMissId = [found.key, found.variant, isPersonal(visit)].join(' ');
   const errand = { stored, forward, hitForMissId };
-  if (cache.hitForMiss.has(hitForMissId)) return () => pass(visit, forward, 'hit-for-miss');
-  if (!mayWait)
-    return () => fetchFromHandler(cache, visit, { ...errand, flight: undefined, reservation: undefined });
+  const alone = () =>
+    fetchFromHandler(cache, visit, { ...errand, flight: undefined, reservation: undefined });
+  const refusal = cache.hitForMiss.get(hitForMissId);
+  if (refusal !== undefined) return () => pass(visit, forward, refusal);
+  if (!mayWait) return alone;
 
   const other = isRenewal(req) ? undefined : cache.flights.of(found.key, found.variant);
   if (other !== undefined) {
     trace.go('wait');
     const account = other.isLanding ? {} : ({ forward, isCollapsed: true } as const);
-    return serveIfUsable(await within(WAIT_BUDGET_MS, other.landed), account) ?? 'look-again';
+    const entry = await within(WAIT_BUDGET_MS, other.landed);
+    const isStillUp = cache.flights.of(found.key, found.variant) === other;
+    return serveIfUsable(entry, account) ?? (isStillUp ? alone : 'look-again');
   }
 
   const flight = cache.flights.start(found.key, found.variant);
@@ -57,9 +61,7 @@ export async function approach(
     if (entry === undefined || !cache.shelf.matches(entry, req.headers)) return undefined;
     const use = useOf(entry, req.headers, cache.settings.rules, Date.now());
     if (use.may !== 'serve') return undefined;
-    const isHit = account.forward === undefined;
-    const hitForSeconds = Math.floor(use.ttlMs / 1000);
-    return () => serve(visit, entry, use.ageMs, isHit ? { hitForSeconds } : account);
+    return () => serve(visit, entry, use, account);
   }
 
   /** Without the right to store, this process may not share either: it would not hear of a purge. */

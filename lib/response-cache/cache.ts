@@ -13,15 +13,15 @@ export interface Cache {
   readonly settings: Settings;
   readonly shelf: Shelf;
   readonly flights: Flights<Entry>;
-  /** Pages whose responses were not to be stored just now: nobody waits for another's. */
+  /** Why pages were not to be stored a moment ago: nobody waits for another's answer there. */
   readonly hitForMiss: HitForMiss;
   /** Forgets a page, in the store and in what is under way. */
   drop(key: string): Promise<void>;
 }
 
 export interface HitForMiss {
-  has(id: string): boolean;
-  set(id: string, value: true): unknown;
+  get(id: string): string | undefined;
+  set(id: string, refusal: string): unknown;
 }
 
 const HIT_FOR_MISS_MS = 5_000;
@@ -43,7 +43,7 @@ export function openCache(settings: Settings): Cache {
     settings,
     shelf,
     flights,
-    hitForMiss: new LRUCache<string, true>({ max: MAX_HIT_FOR_MISS, ttl: HIT_FOR_MISS_MS }),
+    hitForMiss: new LRUCache<string, string>({ max: MAX_HIT_FOR_MISS, ttl: HIT_FOR_MISS_MS }),
     async drop(key) {
       flights.forget(key);
       await shelf.drop(key);

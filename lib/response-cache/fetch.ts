@@ -1,4 +1,5 @@
 /** Has the handler answer, passes its answer on, and stores it when it may be; also validates what is stored. */
+import type { IncomingHttpHeaders } from 'node:http';
 import { isRedisTrouble } from '../core/errors.js';
 import type { Cache } from './cache.js';
 import { CONDITION_HEADERS, isNotModified } from './conditional.js';
@@ -43,7 +44,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   const { req, res, trace } = visit;
   const { stored, reservation, flight, forward } = errand;
   const before = fieldsOf(res);
-  const asked = { ...req.headers };
+  const asked = req.headers;
   const requestedAtMs = Date.now();
   const recorder = createRecorder(maxBodyBytes);
   let recorded: Recorded | undefined;
@@ -60,14 +61,14 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
     },
     onEnd,
     onClose() {
-      askAsBefore();
+      setHeaders(req, asked);
       drop('aborted');
     },
   });
   visit.next();
 
   function onHead(head: Head, isTooLate: boolean): Answer {
-    askAsBefore();
+    setHeaders(req, asked);
     const receivedAtMs = Date.now();
     const response = { ...head, requestedAtMs, receivedAtMs };
     if (head.status === 304 && stored !== undefined && !isTooLate) {
@@ -137,7 +138,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   function drop(why: NonNullable<Refusal>): void {
     recorded = undefined;
     if (!PASSING_REFUSALS.has(why) && why !== 'aborted' && why !== 'incomplete')
-      cache.hitForMiss.set(errand.hitForMissId, true);
+      cache.hitForMiss.set(errand.hitForMissId, why);
     reservation?.cancel().catch(() => {});
     finish(undefined, why);
   }
@@ -147,20 +148,15 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
     trace.end(stored === undefined ? 'miss' : 'validate', reason);
   }
 
-  /** RFC 9111, 4.3.1: our own condition, or none, so that the answer is about the page and not about this client's copy. */
+  /** RFC 9111, 4.3.1: our own condition, or none, so that the answer is about the page, not about this client's copy. */
   function askForTheWhole(): void {
-    for (const name of CONDITION_HEADERS) delete req.headers[name];
+    const headers = { ...asked };
+    for (const name of CONDITION_HEADERS) delete headers[name];
     const [etag] = linesOf(stored?.fields ?? [], 'etag');
     const [lastModified] = linesOf(stored?.fields ?? [], 'last-modified');
-    if (etag !== undefined) req.headers['if-none-match'] = etag;
-    if (lastModified !== undefined) req.headers['if-modified-since'] = lastModified;
-  }
-
-  function askAsBefore(): void {
-    for (const name of CONDITION_HEADERS) {
-      if (asked[name] === undefined) delete req.headers[name];
-      else req.headers[name] = asked[name] as string;
-    }
+    if (etag !== undefined) headers['if-none-match'] = etag;
+    if (lastModified !== undefined) headers['if-modified-since'] = lastModified;
+    setHeaders(req, headers);
   }
 
   /** A 304 is not what the client gets, so its headers are not either. */
@@ -170,7 +166,17 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   }
 }
 
-function isConditional(headers: Visit['req']['headers']): boolean {
+/** Another object, for what the handler was asked is the handler's to keep. */
+function setHeaders(req: Visit['req'], headers: IncomingHttpHeaders): void {
+  Object.defineProperty(req, 'headers', {
+    value: headers,
+    writable: true,
+    configurable: true,
+    enumerable: true,
+  });
+}
+
+function isConditional(headers: IncomingHttpHeaders): boolean {
   return headers['if-none-match'] !== undefined || headers['if-modified-since'] !== undefined;
 }
 

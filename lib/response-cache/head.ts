@@ -41,3 +41,36 @@ export function stateLength(res: ServerResponse, chunk: unknown, encoding: Buffe
   else if (typeof chunk === 'string') res.setHeader('Content-Length', Buffer.byteLength(chunk, encoding));
   else if (chunk instanceof Uint8Array) res.setHeader('Content-Length', chunk.byteLength);
 }
+
+/** Holds a body to the length that its head declares: node would let more bytes follow, as if a next response began. */
+export interface Framing {
+  /** The chunk, or as much of it as belongs to the response. */
+  cut(chunk: unknown, encoding: BufferEncoding | undefined): unknown;
+}
+
+export function frameOf(res: ServerResponse): Framing {
+  let left: number | undefined;
+  return {
+    cut(chunk, encoding) {
+      left ??= declaredBytes(res);
+      const bytes = typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : sizeOf(chunk);
+      const isTooMuch = bytes > left;
+      const kept = isTooMuch ? asBytes(chunk, encoding).subarray(0, left) : chunk;
+      left = Math.max(0, left - bytes);
+      return kept;
+    },
+  };
+}
+
+function declaredBytes(res: ServerResponse): number {
+  const length = String(res.getHeader('content-length') ?? '');
+  return /^\d+$/.test(length) && res.req.method !== 'HEAD' ? Number(length) : Number.POSITIVE_INFINITY;
+}
+
+function sizeOf(chunk: unknown): number {
+  return chunk instanceof Uint8Array ? chunk.byteLength : 0;
+}
+
+function asBytes(chunk: unknown, encoding: BufferEncoding | undefined): Uint8Array {
+  return typeof chunk === 'string' ? Buffer.from(chunk, encoding) : (chunk as Uint8Array);
+}

@@ -1,7 +1,7 @@
 /** Stands between a handler and its response: hears the head and the bytes, and may answer the client otherwise. */
 import type { ServerResponse } from 'node:http';
 import { type Fields, fieldsOf } from './fields.js';
-import { type HeadersArgument, mergeHeaders, NOT_IN_304, stateLength } from './head.js';
+import { frameOf, type HeadersArgument, mergeHeaders, NOT_IN_304, stateLength } from './head.js';
 
 /** Status line and headers, as they stand when the handler commits to them. */
 export interface Head {
@@ -39,6 +39,7 @@ export interface Interception {
 
 export function intercept(res: ServerResponse, listener: Listener): Interception {
   const own = { writeHead: res.writeHead, write: res.write, end: res.end, flushHeaders: res.flushHeaders };
+  const framing = frameOf(res);
   let answer: Answer | undefined;
   let isEnded = false;
   let isOff = false;
@@ -76,8 +77,9 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
     if (waiting !== undefined) return wait(() => own.write.apply(res, [chunk, ...rest] as never));
     const isSwallowed = answer === 'nothing' || answer === 'not-modified';
     if (isSwallowed && callback !== undefined) process.nextTick(callback);
-    const isRoomLeft = isSwallowed || output(() => own.write.apply(res, [chunk, ...rest] as never));
-    hear(chunk, encoding);
+    const piece = framing.cut(chunk, encoding);
+    const isRoomLeft = isSwallowed || output(() => own.write.apply(res, [piece, ...rest] as never));
+    hear(piece, encoding);
     return isRoomLeft;
   } as typeof res.write;
 
@@ -91,10 +93,11 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
       wait(() => own.end.apply(res, given as never));
       return res;
     }
+    const piece = framing.cut(chunk, encoding);
     if (answer === 'not-modified') own.end.apply(res, [callback] as never);
     else if (answer === 'nothing') callback !== undefined && res.once('finish', callback);
-    else output(() => own.end.apply(res, given as never));
-    hear(chunk, encoding);
+    else output(() => own.end.apply(res, [piece, ...rest] as never));
+    hear(piece, encoding);
     isEnded = true;
     listener.onEnd();
     return res;

@@ -44,8 +44,20 @@ export function pageKey(prefix: string, id: string): string {
   return `${prefix}page:${tagged(id)}`;
 }
 
-/** The ids of the pages that a URL names: an absolute one is itself; a path is meant on each of `hosts`. */
+/**
+ * The ids of the pages that a URL names: an absolute one is itself; a path is meant on each of `hosts`. Each as it is
+ * written and as a browser would write it (`/caf%C3%A9` for `/café`).
+ */
 export function idsOfUrl(url: string, hosts: readonly string[]): readonly string[] | undefined {
+  const ids = idsAsWritten(url, hosts);
+  return ids && [...new Set(ids.flatMap((id) => [id, escaped(id)]))];
+}
+
+function escaped(id: string): string {
+  return URL.canParse(id) ? id.replace(/[^\x21-\x7e]+/g, encodeURI) : id;
+}
+
+function idsAsWritten(url: string, hosts: readonly string[]): readonly string[] | undefined {
   const absolute = /^(https?):\/\/([^/?#]*)([^#]*)/i.exec(url);
   if (absolute !== null) {
     const [, scheme = '', host = '', path = ''] = absolute;

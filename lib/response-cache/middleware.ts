@@ -91,7 +91,7 @@ async function decide(
 
   if (entry !== undefined && use?.may === 'serve' && !isRenewal(req)) {
     trace.go(use.isFresh ? 'fresh' : 'stale');
-    return () => serve(visit, entry, use.ageMs, { hitForSeconds: Math.floor(use.ttlMs / 1000) });
+    return () => serve(visit, entry, use, {});
   }
   if (wantsOnlyStored(req.headers, rules)) return () => refuse(visit, 'only-if-cached');
 

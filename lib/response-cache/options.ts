@@ -112,11 +112,15 @@ function headerNames(vary: unknown): VaryNames {
   const headers = (Object(vary) as { headers?: unknown }).headers ?? [];
   const isName = (name: unknown) =>
     typeof name === 'string' && /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) && name !== '*';
-  if (typeof vary !== 'object' || vary === null || !Array.isArray(headers) || !headers.every(isName))
+  if (!isRecord(vary) || !Array.isArray(headers) || !headers.every(isName))
     throw invalidOption('vary', vary, "Use { headers: ['Accept-Language'] } or the like.");
   if (headers.length > MAX_VARY_NAMES)
     throw invalidOption('vary', vary, `Use at most ${MAX_VARY_NAMES} headers.`);
   return unionOf(headers.map((name: string) => name.toLowerCase()));
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function hostNames(given: unknown): readonly string[] {

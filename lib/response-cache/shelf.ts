@@ -128,9 +128,13 @@ export function openShelf({ store, vary: always, maxVariants, ignoresLanguageOrd
   }
 
   async function drop(key: string): Promise<void> {
-    owed.set(key, true);
-    await store.drop(key);
-    owed.delete(key);
+    try {
+      await store.drop(key);
+      owed.delete(key);
+    } catch (error) {
+      owed.set(key, true);
+      throw error;
+    }
   }
 
   return {

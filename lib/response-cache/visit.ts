@@ -5,7 +5,7 @@ import { hasPrecondition } from './conditional.js';
 import type { Entry } from './entry.js';
 import { type CacheRequest, pageId, pageKey, type Target, targetOf } from './key.js';
 import type { Settings } from './options.js';
-import { isSafeMethod } from './policy.js';
+import { isSafeMethod, type Use } from './policy.js';
 import { sendGatewayTimeout, serveEntry } from './serve.js';
 import { type Account, type Forward, type Trace, tell } from './trace.js';
 
@@ -24,6 +24,8 @@ export interface Visit {
 export type Page =
   | { readonly passBecause: string }
   | { readonly passBecause?: undefined; readonly target: Target; readonly key: string };
+
+type Serving = Extract<Use, { may: 'serve' }>;
 
 /** The page that is asked for, or why the cache stands aside. Throws what the user's functions throw. */
 export function pageOf(settings: Settings, req: CacheRequest): Page {
@@ -54,10 +56,12 @@ export function pass(visit: Omit<Visit, 'target' | 'key'>, forward: Forward, det
   visit.next();
 }
 
-export function serve({ req, res, trace }: Visit, entry: Entry, ageMs: number, account: Account): void {
+/** From the store; without `forward` in the account it is a hit. */
+export function serve({ req, res, trace }: Visit, entry: Entry, use: Serving, account: Account): void {
   trace.go('serve');
-  serveEntry(req, res, entry, ageMs, account);
-  trace.end(trace.verbs.includes('stale') ? 'stale' : 'hit');
+  const hit = { hitForSeconds: Math.floor(use.ttlMs / 1000) };
+  serveEntry(req, res, entry, use.ageMs, account.forward === undefined ? hit : account);
+  trace.end(use.isFresh ? 'hit' : 'stale');
 }
 
 export function refuse({ res, trace }: Visit, detail: string): void {

@@ -1,0 +1,264 @@
+// Many at once, some of whom hang up, and handlers that do not finish what they began.
+import http from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from '@jest/globals';
+import { connect, uniqueNamespace } from '../support/redis.js';
+import { expressSite, isHit, plainSite, type Site, watch } from './site.js';
+
+const fresh = { 'Cache-Control': 'max-age=60' };
+
+async function redisOptions() {
+  return { client: await connect(), namespace: uniqueNamespace() };
+}
+
+/** Asks, reads the first bytes if there are any, and hangs up. */
+function hangUp(site: Site, path: string, afterMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const req = http.get(`${site.url}${path}`, { agent: false }, (res) => res.on('error', () => {}).resume());
+    req.on('error', () => {});
+    setTimeout(() => {
+      req.destroy();
+      resolve();
+    }, afterMs);
+  });
+}
+
+describe('concurrent requests', () => {
+  it.each(['Redis', 'memory'])('for one page run its handler once: %s', async (where) => {
+    const site = await expressSite(where === 'Redis' ? await redisOptions() : {}, async (_req, res, run) => {
+      await sleep(50);
+      res.writeHead(200, fresh).end(`run ${run}`);
+    });
+    const replies = await Promise.all(Array.from({ length: 50 }, () => site.get('/')));
+    expect(new Set(replies.map(({ text }) => text))).toEqual(new Set(['run 1']));
+    expect(site.runs.count).toBe(1);
+    const told = replies.map(({ headers }) => String(headers['cache-status']));
+    expect(told.filter((status) => status.includes('stored'))).toHaveLength(1);
+    // Who came after the handler was done has a hit.
+    expect(told.filter((status) => /collapsed|hit/.test(status))).toHaveLength(49);
+  });
+
+  it('for a page that may not be shared get an answer of their own each', async () => {
+    const site = await expressSite(await redisOptions(), async (req, res) => {
+      await sleep(20);
+      res.writeHead(200, { 'Cache-Control': 'private, max-age=60' }).end(String(req.headers['x-user']));
+    });
+    const users = Array.from({ length: 30 }, (_, i) => `user ${i}`);
+    const replies = await Promise.all(users.map((user) => site.get('/', { 'x-user': user })));
+    expect(replies.map(({ text }) => text)).toEqual(users);
+  });
+
+  it('with credentials of their own wait for nobody whose answer is not public', async () => {
+    const site = await expressSite(await redisOptions(), async (req, res) => {
+      await sleep(20);
+      res.writeHead(200, fresh).end(String(req.headers.cookie));
+    });
+    const cookies = Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? `sid=${i}` : undefined));
+    const replies = await Promise.all(
+      cookies.map((cookie) => site.get('/', cookie === undefined ? {} : { cookie })),
+    );
+    expect(replies.map(({ text }) => text)).toEqual(cookies.map(String));
+  });
+
+  it('for variants get the variant that they asked for', async () => {
+    const site = await expressSite(await redisOptions(), async (req, res) => {
+      await sleep(20);
+      res.writeHead(200, { ...fresh, Vary: 'X-Team' }).end(String(req.headers['x-team']));
+    });
+    const teams = Array.from({ length: 30 }, (_, i) => `team ${i % 3}`);
+    const replies = await Promise.all(teams.map((team) => site.get('/', { 'x-team': team })));
+    expect(replies.map(({ text }) => text)).toEqual(teams);
+  });
+
+  it('go on when the one that they wait for hangs up', async () => {
+    const site = await expressSite(await redisOptions(), async (_req, res, run) => {
+      await sleep(100);
+      res.writeHead(200, fresh).end(`run ${run}`);
+    });
+    const gone = hangUp(site, '/', 40);
+    await sleep(20);
+    const replies = await Promise.all(Array.from({ length: 10 }, () => site.get('/')));
+    await gone;
+    expect(replies.every(({ status }) => status === 200)).toBe(true);
+    expect(site.runs.count).toBeLessThanOrEqual(3);
+  });
+
+  it('go on when the one that they wait for fails', async () => {
+    const site = await expressSite(await redisOptions(), async (_req, res, run) => {
+      await sleep(20);
+      if (run === 1) throw new Error('the first one fails');
+      res.writeHead(200, fresh).end(`run ${run}`);
+    });
+    const replies = await Promise.all(Array.from({ length: 10 }, () => site.get('/')));
+    expect(replies.filter(({ status }) => status === 500)).toHaveLength(1);
+    expect(site.runs.count).toBeLessThanOrEqual(3);
+  });
+});
+
+describe('what is not whole is not stored', () => {
+  it.each<[string, (res: http.ServerResponse) => void]>([
+    [
+      'a handler that destroys the response',
+      (res) => {
+        res.write('half');
+        setTimeout(() => res.destroy(), 10);
+      },
+    ],
+    [
+      'a handler that destroys the connection',
+      (res) => {
+        res.write('half');
+        setTimeout(() => res.socket?.destroy(), 10);
+      },
+    ],
+    [
+      'fewer bytes than were declared',
+      (res) => {
+        res.setHeader('Content-Length', 10);
+        res.write('half');
+        res.end();
+      },
+    ],
+    [
+      'an error after the first byte',
+      (res) => {
+        res.write('half');
+        throw new Error('late');
+      },
+    ],
+  ])('%s', async (_name, fail) => {
+    const site = await expressSite(await redisOptions(), (_req, res, run) => {
+      res.setHeader('Cache-Control', 'max-age=60');
+      if (run === 1) return fail(res);
+      return res.end('whole');
+    });
+    const settled = watch();
+    await site.get('/').catch(() => undefined);
+    await settled.next(1);
+    const second = await site.get('/');
+    expect([isHit(second), second.text]).toEqual([false, 'whole']);
+  });
+
+  it('what a client hung up on', async () => {
+    const site = await expressSite(await redisOptions(), async (_req, res, run) => {
+      res.writeHead(200, fresh);
+      res.write('half');
+      if (run === 1) await new Promise((resolve) => res.once('close', resolve));
+      res.end(' and half');
+    });
+    const settled = watch();
+    await hangUp(site, '/', 50);
+    await settled.next(1);
+    const second = await site.get('/');
+    expect([isHit(second), second.text]).toEqual([false, 'half and half']);
+    expect(isHit(await site.get('/'))).toBe(true);
+  });
+
+  it('what is over maxBodyBytes, but it goes by untouched', async () => {
+    const body = Buffer.alloc(100_001, 'x');
+    const site = await plainSite({ ...(await redisOptions()), maxBodyBytes: 100_000 }, (req, res) => {
+      res.writeHead(200, fresh);
+      const size = req.url === '/big' ? 100_001 : 100_000;
+      for (let at = 0; at < size; at += 10_000) res.write(body.subarray(at, Math.min(size, at + 10_000)));
+      res.end();
+    });
+    for (const path of ['/big', '/just'])
+      expect((await site.get(path)).body.length).toBe(path === '/big' ? 100_001 : 100_000);
+    expect(isHit(await site.get('/big'))).toBe(false);
+    expect(isHit(await site.get('/just'))).toBe(true);
+  });
+
+  it('more bytes than were declared: the client and the page get the declared ones', async () => {
+    const site = await plainSite(await redisOptions(), (_req, res) => {
+      res.writeHead(200, { ...fresh, 'Content-Length': '4' });
+      res.write('12');
+      res.end('3456');
+    });
+    expect((await site.get('/')).text).toBe('1234');
+    const second = await site.get('/');
+    expect([isHit(second), second.text]).toEqual([true, '1234']);
+  });
+});
+
+describe('awkward surroundings', () => {
+  it('a timeout that answered while we looked is left alone', async () => {
+    const site = await expressSite(
+      await redisOptions(),
+      (_req, res) => res.writeHead(200, fresh).end('late'),
+      [
+        (_req, res, next) => {
+          next();
+          res.status(503).end('timeout');
+        },
+      ],
+    );
+    const reply = await site.get('/');
+    expect([reply.status, reply.text]).toEqual([503, 'timeout']);
+    expect(site.runs.count).toBe(0);
+  });
+
+  it('a handler that ends twice, or writes after the end, stores what it sent', async () => {
+    const site = await plainSite(await redisOptions(), (_req, res) => {
+      res.on('error', () => {});
+      res.writeHead(200, fresh);
+      res.end('once');
+      res.end('twice');
+      res.write('thrice');
+    });
+    expect((await site.get('/')).text).toBe('once');
+    const second = await site.get('/');
+    expect([isHit(second), second.text]).toEqual([true, 'once']);
+  });
+
+  it('a wrapper before the cache that writes from within end is not recorded twice', async () => {
+    const site = await expressSite(
+      await redisOptions(),
+      (_req, res) => res.writeHead(200, fresh).end('body'),
+      [
+        (_req, res, next) => {
+          const { end } = res;
+          res.end = function wrapped(this: typeof res, chunk: unknown) {
+            this.write(chunk);
+            return end.call(this, undefined, 'utf8') as never;
+          } as typeof res.end;
+          next();
+        },
+      ],
+    );
+    expect((await site.get('/')).text).toBe('body');
+    const second = await site.get('/');
+    expect([isHit(second), second.text]).toEqual([true, 'body']);
+  });
+
+  it('two caches in a row work', async () => {
+    const { responseCache } = await import('express-redis-suite/response-cache');
+    const options = await redisOptions();
+    const site = await expressSite(
+      options,
+      (_req, res) => res.writeHead(200, fresh).end('x'),
+      [],
+      [responseCache(options)],
+    );
+    await site.get('/');
+    const second = await site.get('/');
+    expect([second.status, second.text, isHit(second), site.runs.count]).toEqual([200, 'x', true, 1]);
+  });
+
+  it('a request that renews a page is never answered from it', async () => {
+    const site = await expressSite(
+      await redisOptions(),
+      (_req, res, run) => res.writeHead(200, fresh).end(`run ${run}`),
+      [
+        (req, _res, next) => {
+          if (req.headers['x-renew'] !== undefined)
+            Object.assign(req, { [Symbol.for('express-redis-suite.revalidation')]: true });
+          next();
+        },
+      ],
+    );
+    await site.get('/');
+    expect((await site.get('/', { 'x-renew': '1' })).text).toBe('run 2');
+    const third = await site.get('/');
+    expect([isHit(third), third.text]).toEqual([true, 'run 2']);
+  });
+});

@@ -1,0 +1,98 @@
+// Redis away, slow or unwilling: the handler answers, as if there were no cache.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, it } from '@jest/globals';
+import { connect, uniqueNamespace } from '../support/redis.js';
+import { RedisServer } from '../support/redis-server.js';
+import { expressSite, isHit } from './site.js';
+
+const fresh = { 'Cache-Control': 'max-age=60' };
+
+async function siteOn(server: RedisServer) {
+  const client = await connect(server.url);
+  const options = { client, namespace: uniqueNamespace() };
+  const site = await expressSite(options, (_req, res, run) => res.writeHead(200, fresh).end(`run ${run}`));
+  return { ...site, client };
+}
+
+async function untilHit(site: Awaited<ReturnType<typeof siteOn>>): Promise<void> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    if (isHit(await site.get('/'))) return;
+    await sleep(50);
+  }
+  throw new Error('Redis is not in use again');
+}
+
+it('a Redis that was killed costs its hits only, and is used again when it is back', async () => {
+  const server = await RedisServer.start();
+  const site = await siteOn(server);
+  await site.get('/');
+  expect(isHit(await site.get('/'))).toBe(true);
+
+  await server.kill();
+  for (let tries = 0; tries < 5; tries += 1) {
+    const reply = await site.get('/');
+    expect([reply.status, reply.headers['cache-status']]).toEqual([
+      200,
+      'ExpressRedisSuite; fwd=bypass; detail=redis-unavailable',
+    ]);
+    expect((await site.send('/', { method: 'POST' })).status).toBe(200);
+  }
+  await server.restart();
+  await untilHit(site);
+});
+
+it('a frozen Redis is waited for a moment only', async () => {
+  const server = await RedisServer.start();
+  const site = await siteOn(server);
+  await site.get('/');
+  server.freeze();
+  const replies = await Promise.all(Array.from({ length: 10 }, () => site.get('/')));
+  for (const reply of replies) {
+    expect([reply.status, reply.headers['cache-status']]).toEqual([
+      200,
+      'ExpressRedisSuite; fwd=bypass; detail=redis-unavailable',
+    ]);
+    expect(reply.durationMs).toBeLessThan(2_000);
+  }
+  server.thaw();
+  await untilHit(site);
+});
+
+it('what could not be forgotten while Redis was away is forgotten before it is read again', async () => {
+  const server = await RedisServer.start();
+  const site = await siteOn(server);
+  await site.get('/');
+  server.freeze();
+  expect((await site.send('/', { method: 'POST' })).text).toBe('run 2');
+  await expect(site.purge(`${site.url}/other`)).rejects.toMatchObject({ code: 'ERS_REDIS_UNAVAILABLE' });
+  server.thaw();
+  for (let tries = 0; tries < 100; tries += 1) {
+    const reply = await site.get('/');
+    expect(reply.text).not.toBe('run 1');
+    if (isHit(reply)) return;
+    await sleep(50);
+  }
+});
+
+it('a Redis without room is read from and not written to', async () => {
+  const server = await RedisServer.start({
+    args: ['--maxmemory', '100mb', '--maxmemory-policy', 'noeviction'],
+  });
+  const site = await siteOn(server);
+  await site.get('/');
+  await site.client.configSet('maxmemory', '1');
+  expect(isHit(await site.get('/'))).toBe(true);
+  const absent = await site.get('/absent');
+  expect([absent.status, isHit(await site.get('/absent'))]).toEqual([200, false]);
+});
+
+it('a client that is not connected yet is no reason to wait', async () => {
+  const { createClient } = await import('redis');
+  const client = createClient({ url: 'redis://127.0.0.1:1' });
+  const site = await expressSite({ client }, (_req, res) => res.writeHead(200, fresh).end('x'));
+  const reply = await site.get('/');
+  expect([reply.status, reply.headers['cache-status']]).toEqual([
+    200,
+    'ExpressRedisSuite; fwd=bypass; detail=redis-unavailable',
+  ]);
+});
