@@ -1,5 +1,33 @@
-/** What the checks can find, under express-rate-limit's codes. */
+/** The checks by name, and what they can find, under express-rate-limit's codes. */
 import { isIP } from 'node:net';
+
+/** The names of the checks, as `validate` knows them. */
+export const CHECKS = [
+  'ip',
+  'trustProxy',
+  'xForwardedForHeader',
+  'forwardedHeader',
+  'positiveHits',
+  'unsharedStore',
+  'singleCount',
+  'limit',
+  'draftPolliHeaders',
+  'onLimitReached',
+  'headersDraftVersion',
+  'headersResetTime',
+  'knownOptions',
+  'validationsConfig',
+  'creationStack',
+  'ipv6Subnet',
+  'ipv6SubnetOrKeyGenerator',
+  'keyGeneratorIpFallback',
+  'windowMs',
+] as const;
+
+export type Check = (typeof CHECKS)[number];
+
+/** Checks switched on or off by name; `default` stands for those not named. */
+export type EnabledValidations = { [name in Check | 'default']?: boolean };
 
 export type Finding = readonly [code: string, message: string];
 

@@ -1,12 +1,17 @@
 /** Rate limiting: an exact sliding window, in Redis or in this process, in place of express-rate-limit. */
 export { ipKeyGenerator } from './client-key.js';
+export type { EnabledValidations } from './findings.js';
 export type { DraftHeadersVersion } from './headers.js';
 export type { RateLimitDecision, RefundToken } from './limiter.js';
 export { MemoryStore } from './memory-store.js';
 export { type RateLimiter, rateLimit, rateLimit as default } from './middleware.js';
 export type {
   AugmentedRequest,
+  ClientRateLimitInfo,
   Cost,
+  IncrementCallback,
+  IncrementResponse,
+  LegacyStore,
   Logger,
   LoggerFn,
   OnRedisDown,
@@ -14,15 +19,8 @@ export type {
   RateLimitExceededEventHandler,
   RateLimitInfo,
   RateLimitReachedEventHandler,
+  Store,
   ValueDeterminingMiddleware,
 } from './options.js';
 export { DAY, HOUR, MINUTE, SECOND } from './policy-name.js';
 export type { Quota, RateLimitRequestHandler } from './quota.js';
-export type {
-  ClientRateLimitInfo,
-  IncrementCallback,
-  IncrementResponse,
-  LegacyStore,
-  Store,
-} from './store.js';
-export type { EnabledValidations } from './validations.js';

@@ -8,7 +8,7 @@ import { MemoryWindow } from './memory-window.js';
 import type { Options } from './options.js';
 import { claimName, RedisWindow } from './redis-window.js';
 import type { ResolvedOptions } from './resolve-options.js';
-import { asStore, StoreWindow, startStore } from './store.js';
+import { asStore, StoreWindow, startStore } from './store-window.js';
 import type { Demand, Verdict, Window } from './window.js';
 
 /** What to give `refund` to take a request back. Plain data: another process may do it. */
@@ -37,7 +37,7 @@ export interface RateLimitDecision {
   readonly source: RateLimitEvent['source'];
 }
 
-export interface Question {
+interface Question {
   readonly key: string;
   readonly limit: number;
   readonly cost: number;
@@ -95,18 +95,20 @@ export function createLimiter(options: ResolvedOptions): Limiter {
     }
     if (!isRedisTrouble(error) || source !== 'redis') throw error;
     if (onRedisDown !== 'local') return byPolicy(question, onRedisDown === 'open');
-    return toDecision(question, local.take(question.key, shareOf(question, record)), 'memory', true);
+    return decideLocally(question, record);
   }
 
-  /** This process' part of the limit; a cost that the whole limit allows fits into an unused part. */
-  function shareOf({ limit, cost }: Question, record: Demand['record']): Demand {
-    const share = limit === 0 ? 0 : Math.max(1, Math.floor(limit / expectedProcesses));
-    return { limit: share, cost: cost > limit ? cost : Math.min(cost, share), record };
+  /** By this process' share of the limit. A cost that the whole limit allows fits into an unused share. */
+  function decideLocally({ key, limit, cost }: Question, record: Demand['record']): RateLimitDecision {
+    const share = Math.min(limit, Math.max(1, Math.floor(limit / expectedProcesses)));
+    const charged = cost > limit ? cost : Math.min(cost, share);
+    const verdict = local.take(key, { limit: share, cost: charged, record });
+    return { ...toDecision({ key, limit: share, cost: charged }, verdict, 'memory', true), limit };
   }
 
   async function look(question: Question): Promise<RateLimitDecision> {
-    if (question.limit === Number.POSITIVE_INFINITY) return unlimited(question);
     const { key, cost, limit } = question;
+    if (limit === Number.POSITIVE_INFINITY) return unlimited({ ...question, cost: 0 });
     try {
       return toDecision(question, await window.take(key, { cost, limit, record: 'never' }), source);
     } catch (error) {

@@ -1,7 +1,6 @@
 /** A Store in this process: for express-rate-limit's interface what `rateLimit()` without a client is for ours. */
 import { MemoryWindow } from './memory-window.js';
-import type { Options } from './options.js';
-import type { ClientRateLimitInfo, Store } from './store.js';
+import type { ClientRateLimitInfo, Options, Store } from './options.js';
 import type { Demand } from './window.js';
 
 const DEFAULT_WINDOW_MS = 60_000;

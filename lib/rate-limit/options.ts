@@ -1,9 +1,8 @@
 /** The options of a rate limiter: express-rate-limit 8's, with the same meaning and default, and those of ours. */
 import type { NextFunction, Request, Response } from 'express';
 import type { RedisClient } from '../core/client.js';
+import type { EnabledValidations } from './findings.js';
 import type { DraftHeadersVersion } from './headers.js';
-import type { LegacyStore, Store } from './store.js';
-import type { EnabledValidations } from './validations.js';
 
 /** A value that depends on the request. */
 export type ValueDeterminingMiddleware<T> = (request: Request, response: Response) => T | Promise<T>;
@@ -120,4 +119,43 @@ export type RateLimitInfo = {
 /** A request that has passed a limiter. */
 export type AugmentedRequest = Request & {
   [key: string]: RateLimitInfo;
+};
+
+/** What a store knows of one client. */
+export type ClientRateLimitInfo = {
+  totalHits: number;
+  /** When the count starts again; undefined when the store cannot tell. */
+  resetTime: Date | undefined;
+};
+
+export type IncrementResponse = ClientRateLimitInfo;
+
+export type IncrementCallback = (
+  error: Error | undefined,
+  totalHits: number,
+  resetTime: Date | undefined,
+) => void;
+
+/** A hit counter, as express-rate-limit 6 and later define it. */
+export type Store = {
+  /** Called once, when the limiter is made; it is not waited for. */
+  init?: (options: Options) => void | Promise<void>;
+  get?: (key: string) => Promise<ClientRateLimitInfo | undefined> | ClientRateLimitInfo | undefined;
+  increment: (key: string) => Promise<IncrementResponse> | IncrementResponse;
+  decrement: (key: string) => Promise<void> | void;
+  resetKey: (key: string) => Promise<void> | void;
+  resetAll?: () => Promise<void> | void;
+  shutdown?: () => Promise<void> | void;
+  /** Whether this store's keys are no other instance's keys. */
+  localKeys?: boolean;
+  /** What the store puts before its keys. */
+  prefix?: string;
+};
+
+/** A hit counter with callbacks. @deprecated Implement `Store`. */
+export type LegacyStore = {
+  incr: (key: string, callback: IncrementCallback) => void;
+  decrement: (key: string) => void;
+  resetKey: (key: string) => void;
+  resetAll?: () => void;
 };

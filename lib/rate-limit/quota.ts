@@ -2,8 +2,8 @@
 import type { RequestHandler } from 'express';
 import { invalidOption } from '../core/errors.js';
 import type { Limiter, RateLimitDecision, RefundToken } from './limiter.js';
+import type { ClientRateLimitInfo } from './options.js';
 import { checkCost, type ResolvedOptions } from './resolve-options.js';
-import type { ClientRateLimitInfo } from './store.js';
 
 /** express-rate-limit's name for a limiter. */
 export type RateLimitRequestHandler = RequestHandler & {
@@ -36,6 +36,8 @@ export function createQuota(limiter: Limiter, options: ResolvedOptions): Quota {
 
   return {
     async consume(key, cost = 1) {
+      if (options.store !== undefined && cost !== 1)
+        throw invalidOption('cost', cost, 'A custom `store` counts by ones.');
       return limiter.take({ key, cost: checkCost(cost), limit: limitOf('consume') });
     },
     refund: (token) => limiter.refund(token),

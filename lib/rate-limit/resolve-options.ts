@@ -117,9 +117,13 @@ export function checkLimit(limit: unknown): number {
   throw invalidOption('limit', limit, 'Use a number, or a function that returns one.');
 }
 
-function checkSource({ client, store }: Partial<Options>): void {
-  if (client === undefined || store === undefined) return;
-  throw invalidOption('store', store, 'Pass either `client` or `store`: both say where hits are counted.');
+function checkSource({ client, store, cost, countRejected }: Partial<Options>): void {
+  if (store === undefined) return;
+  if (client !== undefined)
+    throw invalidOption('store', store, 'Pass either `client` or `store`: both say where hits are counted.');
+  if (cost !== undefined && cost !== 1) throw invalidOption('cost', cost, 'A custom `store` counts by ones.');
+  if (countRejected)
+    throw invalidOption('countRejected', true, 'A custom `store` does so, or not, by itself.');
 }
 
 function checkName(name: unknown): string {

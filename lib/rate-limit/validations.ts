@@ -1,6 +1,9 @@
 /** Checks that protect users from common mistakes. They log, under express-rate-limit's codes, and never throw. */
 import type { Request } from 'express';
 import {
+  CHECKS,
+  type Check,
+  type EnabledValidations,
   FINDINGS,
   type Finding,
   findAddressProblem,
@@ -8,38 +11,10 @@ import {
   findUnknownOption,
 } from './findings.js';
 import { isDraft } from './headers.js';
-import type { Logger, Options } from './options.js';
-import type { Store } from './store.js';
-
-const CHECKS = [
-  'ip',
-  'trustProxy',
-  'xForwardedForHeader',
-  'forwardedHeader',
-  'positiveHits',
-  'unsharedStore',
-  'singleCount',
-  'limit',
-  'draftPolliHeaders',
-  'onLimitReached',
-  'headersDraftVersion',
-  'headersResetTime',
-  'knownOptions',
-  'validationsConfig',
-  'creationStack',
-  'ipv6Subnet',
-  'ipv6SubnetOrKeyGenerator',
-  'keyGeneratorIpFallback',
-  'windowMs',
-] as const;
-
-export type Check = (typeof CHECKS)[number];
-
-/** Checks switched on or off by name; `default` stands for those not named. */
-export type EnabledValidations = { [name in Check | 'default']?: boolean };
+import type { Logger, Options, Store } from './options.js';
 
 /** What a check found. `code` is stable and the one that express-rate-limit's documentation explains. */
-export class ValidationError extends Error {
+class ValidationError extends Error {
   readonly code: string;
   readonly help: string;
 
@@ -56,6 +31,7 @@ export class ValidationError extends Error {
 export class Validations {
   readonly enabled: EnabledValidations;
   readonly #logger: Logger;
+  #hasSeenAddress = false;
 
   constructor(validate: boolean | EnabledValidations, logger: Logger) {
     this.enabled = typeof validate === 'boolean' ? { default: validate } : { default: true, ...validate };
@@ -95,6 +71,8 @@ export class Validations {
   }
 
   checkAddress(req: Request, address: string | undefined): void {
+    if (this.#hasSeenAddress) return;
+    this.#hasSeenAddress = true;
     this.#once('ip', () => findAddressProblem(address));
     const trustProxy = req.app?.get('trust proxy') as unknown;
     this.#once('trustProxy', () => trustProxy === true && FINDINGS.permissiveTrustProxy);

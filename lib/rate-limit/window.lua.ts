@@ -114,7 +114,7 @@ if not allowed then
   retry = -1
   if cost <= limit then
     local leaves = live + cost - limit - 1
-    retry = call('ZRANGE', key, leaves, leaves)[1] + window - clock
+    retry = (tonumber(call('ZRANGE', key, leaves, leaves)[1]) or now) + window - clock
   end
 end
 

@@ -14,12 +14,16 @@ const DRAFTS = [false, true, 'draft-6', 'draft-7', 'draft-8'] as const;
 async function app(...limiters: express.RequestHandler[]): Promise<Served> {
   const app = express();
   app.set('trust proxy', 1);
-  app.set('env', 'production');
   app.use(...limiters);
   app.get('/fail', (_req, res) => void res.status(500).send('no'));
   app.all('/{*path}', (_req, res) => void res.send('yes'));
+  app.use(answerErrors);
   return serve(app);
 }
+
+const answerErrors: express.ErrorRequestHandler = (error, _req, res, _next) => {
+  res.status(error.status ?? 500).send(error.message);
+};
 
 /** The clock goes on between two servers: what depends on it may differ by one second. */
 function comparable({ status, rawHeaders, text }: Reply) {

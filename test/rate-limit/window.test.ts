@@ -161,6 +161,20 @@ describe.each(Object.entries(windows))('The window %s', (_place, open) => {
     for (const key of keys) expect(await window.take(key, hit(1))).toMatchObject({ isAllowed: false });
   });
 
+  test('admits no double share around the end of a window', async () => {
+    const window = await open(400);
+    const take = async (count: number) => {
+      const verdicts = [];
+      for (let hits = 0; hits < count; hits += 1) verdicts.push(await window.take(KEY, hit(10)));
+      return verdicts.filter(({ isAllowed }) => isAllowed).length;
+    };
+    expect(await take(2)).toBe(2);
+    await sleep(330);
+    expect(await take(20)).toBe(8);
+    await sleep(90);
+    expect(await take(20)).toBe(2);
+  });
+
   test('admits no more than the limit in any window, and rejects only when it is full', async () => {
     const windowMs = 120;
     const limit = 10;

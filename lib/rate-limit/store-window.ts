@@ -1,45 +1,6 @@
-/** Somebody else's hit counter: express-rate-limit's Store interface, and such a store as a window of ours. */
-import type { Logger, Options } from './options.js';
+/** Somebody else's hit counter as a window of ours. */
+import type { LegacyStore, Logger, Options, Store } from './options.js';
 import type { Demand, Verdict, Window } from './window.js';
-
-/** What a store knows of one client. */
-export type ClientRateLimitInfo = {
-  totalHits: number;
-  /** When the count starts again; undefined when the store cannot tell. */
-  resetTime: Date | undefined;
-};
-
-export type IncrementResponse = ClientRateLimitInfo;
-
-export type IncrementCallback = (
-  error: Error | undefined,
-  totalHits: number,
-  resetTime: Date | undefined,
-) => void;
-
-/** A hit counter, as express-rate-limit 6 and later define it. */
-export type Store = {
-  /** Called once, when the limiter is made; it is not waited for. */
-  init?: (options: Options) => void | Promise<void>;
-  get?: (key: string) => Promise<ClientRateLimitInfo | undefined> | ClientRateLimitInfo | undefined;
-  increment: (key: string) => Promise<IncrementResponse> | IncrementResponse;
-  decrement: (key: string) => Promise<void> | void;
-  resetKey: (key: string) => Promise<void> | void;
-  resetAll?: () => Promise<void> | void;
-  shutdown?: () => Promise<void> | void;
-  /** Whether this store's keys are no other instance's keys. */
-  localKeys?: boolean;
-  /** What the store puts before its keys. */
-  prefix?: string;
-};
-
-/** A hit counter with callbacks. @deprecated Implement `Store`. */
-export type LegacyStore = {
-  incr: (key: string, callback: IncrementCallback) => void;
-  decrement: (key: string) => void;
-  resetKey: (key: string) => void;
-  resetAll?: () => void;
-};
 
 /**
  * The store itself, or a legacy one with promises.

@@ -1,0 +1,134 @@
+// What the limiter leaves in Redis, and what it makes of things that others left there.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from '@jest/globals';
+import { rateLimit } from 'express-redis-suite/rate-limit';
+import { connect, type TestClient, uniqueNamespace } from '../support/redis.js';
+
+async function limited(windowMs = 60_000) {
+  const client = await connect();
+  const namespace = uniqueNamespace();
+  const limiter = rateLimit({ client, namespace, name: 'api', limit: 3, windowMs, deadlineMs: 5_000 });
+  return { client, limiter, namespace, key: `${namespace}:rl:api:{me}` };
+}
+
+async function keysOf(client: TestClient, namespace: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const page of client.scanIterator({ MATCH: `*${namespace}*`, COUNT: 1_000 }))
+    found.push(...page);
+  return found.sort();
+}
+
+describe('In Redis, the limiter', () => {
+  test('spells its keys namespace:rl:<name>:{<client>}, the name being the policy unless given', async () => {
+    const client = await connect();
+    const namespace = uniqueNamespace();
+    const options = { client, deadlineMs: 5_000 };
+    await rateLimit({ ...options, namespace }).consume('203.0.113.7');
+    await rateLimit({ ...options, namespace, name: 'login' }).consume('2001:db8::/56');
+    await rateLimit({ ...options, namespace, limit: 100, windowMs: 7_200_000 }).consume('a b');
+    await rateLimit({ ...options, name: namespace }).consume('no-namespace');
+    const keys = await keysOf(client, namespace);
+    expect(keys).toEqual([
+      `rl:${namespace}:{no-namespace}`,
+      expect.stringMatching(/:rl:100-in-2hrs:\{a_b![\w-]{43}\}$/),
+      `${namespace}:rl:5-in-1min:{203.0.113.7}`,
+      `${namespace}:rl:login:{2001:db8::/56}`,
+    ]);
+    for (const key of keys) expect(await client.pTTL(key)).toBeGreaterThan(0);
+  });
+
+  test('gives each key a TTL that outlives its hits, and not for long', async () => {
+    const { client, limiter, key } = await limited(200);
+    for (let hits = 0; hits < 12; hits += 1) {
+      await limiter.consume('me');
+      const ttl = await client.pTTL(key);
+      expect(ttl).toBeGreaterThan(200);
+      expect(ttl).toBeLessThanOrEqual(1_400);
+      await sleep(35);
+    }
+  });
+
+  test('keeps 100 hits in a listpack of at most 2.2 KB', async () => {
+    const client = await connect();
+    const namespace = uniqueNamespace();
+    const limiter = rateLimit({ client, namespace, limit: 100, deadlineMs: 5_000 });
+    for (let hits = 0; hits < 100; hits += 1) await limiter.consume('203.0.113.7');
+    const key = `${namespace}:rl:100-in-1min:{203.0.113.7}`;
+    expect(await client.zCard(key)).toBe(100);
+    expect(await client.sendCommand(['OBJECT', 'ENCODING', key])).toMatch(/listpack|ziplist/);
+    expect(await client.memoryUsage(key)).toBeLessThanOrEqual(2_200);
+  });
+
+  test.each<[string, (client: TestClient, key: string) => Promise<unknown>]>([
+    ['a string', (client, key) => client.set(key, 'x')],
+    ['a list', (client, key) => client.rPush(key, ['x'])],
+    ['a hash', (client, key) => client.hSet(key, 'x', 'y')],
+    ['a sorted set of names', (client, key) => client.zAdd(key, [{ score: 1, value: 'x' }])],
+    ['an endless score', (client, key) => client.zAdd(key, [{ score: Infinity, value: 'inf' }])],
+    ['a number that is none', (client, key) => client.zAdd(key, [{ score: 1, value: 'nan' }])],
+    [
+      'members that are not their score',
+      (client, key) =>
+        client.zAdd(key, [
+          { score: 4e15, value: '1' },
+          { score: 4e15 + 2, value: 'x' },
+        ]),
+    ],
+    [
+      'an old member that is not its score',
+      (client, key) =>
+        client.zAdd(key, [
+          { score: 4e15, value: '1' },
+          { score: 4e15 + 2, value: `${Date.now()}000` },
+        ]),
+    ],
+  ])('drops %s under its key, and goes on', async (_kind, tamper) => {
+    const { client, limiter, key } = await limited();
+    await tamper(client, key);
+    const decisions = [];
+    for (let hits = 0; hits < 4; hits += 1) decisions.push(await limiter.consume('me'));
+    expect(decisions.map(({ isAllowed }) => isAllowed)).toEqual([true, true, true, false]);
+    expect(decisions.map(({ source }) => source)).toEqual(['redis', 'redis', 'redis', 'redis']);
+    expect(await client.pTTL(key)).toBeGreaterThan(60_000);
+  });
+
+  test('loses nothing when Redis’ clock goes back, and is never over the limit', async () => {
+    const { client, limiter, key } = await limited();
+    const ahead = (Date.now() + 30_000) * 1_000;
+    await client.zAdd(
+      key,
+      [ahead, ahead + 1].map((time) => ({ score: time, value: `${time}` })),
+    );
+    expect(await limiter.consume('me')).toMatchObject({ isAllowed: true, used: 3 });
+    const denied = await limiter.consume('me');
+    expect(denied.isAllowed).toBe(false);
+    expect(denied.retryAfterMs).toBeGreaterThan(85_000);
+    expect(denied.retryAfterMs).toBeLessThanOrEqual(90_000);
+    const times = (await client.zRange(key, 0, -1)).map(Number);
+    expect(times).toEqual([ahead, ahead + 1, ahead + 2]);
+  });
+
+  test('makes nobody wait for the clock to catch up when it went back by hours', async () => {
+    const { client, limiter, key } = await limited();
+    const ahead = (Date.now() + 7_200_000) * 1_000;
+    await client.zAdd(
+      key,
+      [ahead, ahead + 50_000].map((time) => ({ score: time, value: `${time}` })),
+    );
+    expect(await limiter.consume('me')).toMatchObject({ isAllowed: true, used: 3 });
+    const denied = await limiter.consume('me');
+    expect(denied.isAllowed).toBe(false);
+    expect(denied.retryAfterMs).toBeGreaterThan(55_000);
+    expect(denied.retryAfterMs).toBeLessThanOrEqual(60_000);
+    expect(await client.pTTL(key)).toBeGreaterThan(60_000);
+  });
+
+  test('goes on after SCRIPT FLUSH and FLUSHALL', async () => {
+    const { client, limiter, key } = await limited();
+    await limiter.consume('me');
+    await client.scriptFlush();
+    expect(await limiter.consume('me')).toMatchObject({ isAllowed: true, used: 2 });
+    await client.unlink(key);
+    expect(await limiter.consume('me')).toMatchObject({ isAllowed: true, used: 1 });
+  });
+});
