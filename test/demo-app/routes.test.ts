@@ -1,5 +1,6 @@
 /** Every route of the demo over HTTP, as a careful client uses it. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createReports } from '../../demo-app/services/reports.js';
 import type { Served } from '../support/http.js';
 import { cookieOf, openShop, type Shop, serveShop } from './support.js';
 
@@ -91,6 +92,22 @@ describe('/api/reports/monthly-revenue', () => {
     expect(Date.parse(generatedAt)).toBeGreaterThan(Date.now() - 60_000);
     expect(reply.headers['cache-control']).toBe('public, max-age=60');
   });
+});
+
+test('the report is added up once for all who ask at the same time, cache or no cache', async () => {
+  const asked: string[] = [];
+  const sql = new Proxy(shop.sql, {
+    apply(target, self, [parts, ...values]) {
+      asked.push(String(parts));
+      return Reflect.apply(target, self, [parts, ...values]);
+    },
+  });
+  const reports = createReports(sql);
+  const [one, other] = await Promise.all([reports.monthlyRevenue(), reports.monthlyRevenue()]);
+  expect(other).toBe(one);
+  const later = await reports.monthlyRevenue();
+  expect(later).not.toBe(one);
+  expect(asked.filter((parts) => parts.includes('order by month'))).toHaveLength(2);
 });
 
 describe('/api/orders', () => {
