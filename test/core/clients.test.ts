@@ -22,6 +22,7 @@ beforeAll(async () => {
 }, 60_000);
 
 afterAll(async () => {
+  printTable();
   await Promise.all([servers.single.stop(), servers.cluster.stop(), servers.sentinel.stop()]);
 }, 60_000);
 
@@ -30,7 +31,9 @@ const setAndGet = defineScript(
 );
 
 describe.each(clientKinds)('$name', (kind) => {
-  test('runs a script and gets strings, numbers, nil and nested lists back', async () => {
+  const holds = (rule: string, proof: () => Promise<void>) => test(rule, () => record(kind, rule, proof));
+
+  holds('runs a script and gets strings, numbers, nil and nested lists back', async () => {
     const redis = await connected(kind);
     const shapes = defineScript(`return { 'text', 7, false, { 'a', { KEYS[1], ARGV[1] } } }`);
     const key = someKey();
@@ -38,7 +41,7 @@ describe.each(clientKinds)('$name', (kind) => {
     expect(reply).toEqual(['text', 7, null, ['a', [key, 'é']]]);
   });
 
-  test('carries bytes in and out, untouched', async () => {
+  holds('carries bytes in and out, untouched', async () => {
     const redis = await connected(kind);
     const bytes = Buffer.from([0, 255, 13, 10, 128, 0xc3, 0x28]);
     const key = someKey();
@@ -49,7 +52,7 @@ describe.each(clientKinds)('$name', (kind) => {
     ]);
   });
 
-  test('sends a script in full once Redis has forgotten it', async () => {
+  holds('sends a script in full once Redis has forgotten it', async () => {
     const redis = await connected(kind);
     const key = someKey();
     const script = defineScript(`return 'known ${randomBytes(4).toString('hex')}'`);
@@ -60,7 +63,7 @@ describe.each(clientKinds)('$name', (kind) => {
     expect(await redis.evalSha(script.sha, [key], [], 'text')).toMatch(/^known/);
   });
 
-  test('rejects with the error that Redis replied', async () => {
+  holds('rejects with the error that Redis replied', async () => {
     const redis = await connected(kind);
     const key = someKey();
     await runScript(redis, setAndGet, [key], ['text']);
@@ -71,7 +74,7 @@ describe.each(clientKinds)('$name', (kind) => {
     ).rejects.toThrow(/^OOM full/);
   });
 
-  test('reads strings and hash fields, and deletes', async () => {
+  holds('reads strings and hash fields, and deletes', async () => {
     const redis = await connected(kind);
     const [text, hash] = [someKey(), someKey()];
     await runScript(redis, setAndGet, [text], ['value']);
@@ -94,7 +97,7 @@ describe.each(clientKinds)('$name', (kind) => {
     expect(await redis.unlink(text)).toBe(0);
   });
 
-  test('finds keys by pattern on every master', async () => {
+  holds('finds keys by pattern on every master', async () => {
     const redis = await connected(kind);
     const prefix = someKey();
     const keys = Array.from({ length: 30 }, (_, index) => `${prefix}:${index}`);
@@ -104,7 +107,7 @@ describe.each(clientKinds)('$name', (kind) => {
     expect([...found].sort()).toEqual(keys.sort());
   });
 
-  test('hears what is published, until it stops listening', async () => {
+  holds('hears what is published, until it stops listening', async () => {
     const redis = await connected(kind);
     const channel = someKey();
     const heard: string[] = [];
@@ -119,7 +122,7 @@ describe.each(clientKinds)('$name', (kind) => {
     expect(heard).toEqual(['one']);
   });
 
-  test("leaves the replies of its user's own calls as they were", async () => {
+  holds("leaves the replies of its user's own calls as they were", async () => {
     const { opened, redis } = await open(kind);
     const key = someKey();
     await runScript(redis, setAndGet, [key], ['text'], 'bytes');
@@ -127,14 +130,14 @@ describe.each(clientKinds)('$name', (kind) => {
     expect(await (opened.client as unknown as { get(key: string): Promise<unknown> }).get(key)).toBe('text');
   });
 
-  test('answers a PING', async () => {
+  holds('answers a PING', async () => {
     const redis = await connected(kind);
     await expect(redis.ping()).resolves.toBeDefined();
   });
 
   // redis 5 has no key prefixes to keep.
   if (kind.hasKeyPrefix)
-    test('keeps the key prefix of its user', async () => {
+    holds('keeps the key prefix of its user', async () => {
       const { redis } = await open(kind, 'app:');
       const plain = await connected(kind);
       const key = someKey();
@@ -145,7 +148,7 @@ describe.each(clientKinds)('$name', (kind) => {
       expect(await plain.get(`app:${key}`)).toBeNull();
     });
 
-  test('fails at once while it is not connected, and works as soon as it is', async () => {
+  holds('fails at once while it is not connected, and works as soon as it is', async () => {
     const opened = kind.open(servers);
     onTestEnd(opened.close);
     const guard = guardRedis(opened.client, { feature: 'test', deadlineMs: 2_000 });
@@ -155,7 +158,7 @@ describe.each(clientKinds)('$name', (kind) => {
     await eventually(() => guard.run((redis) => redis.get('nothing')));
   });
 
-  test('fails at once when its user has closed it', async () => {
+  holds('fails at once when its user has closed it', async () => {
     const { opened } = await open(kind);
     const guard = guardRedis(opened.client, { feature: 'test', deadlineMs: 2_000 });
     await guard.run((redis) => redis.get('nothing'));
@@ -168,6 +171,28 @@ describe.each(clientKinds)('$name', (kind) => {
     expect(performance.now() - sentAt).toBeLessThan(500);
   });
 });
+
+const table = new Map<string, Map<string, 'yes' | 'no'>>();
+
+async function record(kind: ClientKind, rule: string, proof: () => Promise<void>): Promise<void> {
+  const column = table.get(rule) ?? new Map<string, 'yes' | 'no'>();
+  table.set(rule, column.set(kind.name, 'no'));
+  await proof();
+  column.set(kind.name, 'yes');
+}
+
+/** Which kind of client keeps which rule, for whoever reads the log. */
+function printTable(): void {
+  const rules = [...table.keys()];
+  const widest = Math.max(...rules.map((rule) => rule.length));
+  const head = clientKinds.map(({ name }, index) => `${index + 1} ${name}`).join(', ');
+  const numbers = clientKinds.map((_, index) => String(index + 1).padStart(4)).join('');
+  const lines = rules.map((rule) => {
+    const cells = clientKinds.map(({ name }) => (table.get(rule)?.get(name) ?? '-').padStart(4));
+    return rule.padEnd(widest) + cells.join('');
+  });
+  process.stdout.write(`${head}\n${' '.repeat(widest)}${numbers}\n${lines.join('\n')}\n`);
+}
 
 async function open(kind: ClientKind, keyPrefix?: string): Promise<{ opened: Opened; redis: Redis }> {
   const opened = kind.open(servers, keyPrefix);
