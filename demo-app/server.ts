@@ -12,7 +12,7 @@ const HOST = '127.0.0.1';
 // Together within the ten seconds that a container is usually given.
 const ACCEPT_FOR_MS = 100;
 const IDLE_FOR_MS = 200;
-const REQUESTS_END_WITHIN_MS = 7000;
+const REQUESTS_END_WITHIN_MS = 6000;
 const CONNECTIONS_END_WITHIN_MS = 1000;
 
 start().catch(function giveUp(error: Error & { code?: string }) {

@@ -3,7 +3,7 @@ import { hashPassword } from '../services/passwords.js';
 import type { Transaction } from './pool.js';
 
 /** Every named account of the demo has this password. */
-export const DEMO_PASSWORD = 'demo';
+const DEMO_PASSWORD = 'demo';
 
 const PEOPLE: readonly string[] = [
   'Ada Lovelace',
@@ -76,7 +76,7 @@ async function seedProducts(sql: Transaction): Promise<void> {
 async function seedOrders(sql: Transaction, from: number, to: number, orders: number): Promise<void> {
   await sql`
     with wanted as (
-      select n, n * 7919 % ${PEOPLE.length + CUSTOMERS}::integer + 1 as user_id,
+      select n, (n * 7919::bigint % ${PEOPLE.length + CUSTOMERS}::integer)::integer + 1 as user_id,
         now() - interval '730 days' * (1 - sqrt(n / ${orders}::float8)) as placed_at
       from generate_series(${from}::integer, ${to}::integer) as n
     ), lines as (

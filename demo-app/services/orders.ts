@@ -19,7 +19,7 @@ export interface OrderLine {
   readonly quantity: number;
 }
 
-export interface Order {
+interface Order {
   readonly id: number;
   /** Null for a guest's order. */
   readonly userId: number | null;

@@ -2,7 +2,7 @@
 import type { Cache } from 'express-redis-suite/cache-aside';
 import type { Sql } from '../database/pool.js';
 
-export interface Product {
+interface Product {
   readonly id: number;
   readonly name: string;
   readonly price: number;

@@ -2,7 +2,7 @@
 import type { Sql } from '../database/pool.js';
 import { monthlyRevenue } from '../database/schema.js';
 
-export interface Month {
+interface Month {
   /** `2026-11`, a month of UTC. */
   readonly month: string;
   readonly orders: number;
@@ -10,7 +10,7 @@ export interface Month {
   readonly revenue: number;
 }
 
-export interface Report {
+interface Report {
   readonly generatedAt: Date;
   readonly months: readonly Month[];
 }

@@ -4,7 +4,7 @@ import type { Sql } from '../database/pool.js';
 import { isPassword } from './passwords.js';
 
 /** The password hash is no part of it: it never leaves this file. */
-export interface User {
+interface User {
   readonly id: number;
   readonly email: string;
   readonly name: string;

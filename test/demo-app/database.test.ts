@@ -107,6 +107,14 @@ describe('preparing a database', () => {
     expect([...tables]).toEqual([{ tablename: 'orders' }]);
   });
 
+  test.each([0, 1, 300_000])('with %i orders works', async (orders) => {
+    const other = await freshDatabase();
+    onTestEnd(other.drop);
+    const sql = connect(other);
+    await prepareDatabase(sql, { ...quietly, orders });
+    expect(await count(sql)).toMatchObject({ orders });
+  });
+
   test('that dies half-way leaves nothing behind', async () => {
     const other = await freshDatabase();
     onTestEnd(other.drop);
