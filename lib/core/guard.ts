@@ -36,10 +36,24 @@ export function guardRedis(client: RedisClient, { feature, deadlineMs }: GuardOp
     isUsable: () => redis.isReady() && breaker.openBecause === undefined,
     run(call) {
       if (breaker.openBecause !== undefined) return Promise.reject(unavailable(feature, breaker.openBecause));
-      if (!redis.isReady()) return Promise.reject(giveUp(breaker, feature, 'not-ready', deadlineMs));
+      if (!redis.isReady()) {
+        if (!redis.isOpen()) warnOnceNotConnected(redis);
+        return Promise.reject(giveUp(breaker, feature, 'not-ready', deadlineMs));
+      }
       return runWithin(deadlineMs, feature, breaker, () => call(redis));
     },
   };
+}
+
+const warned = new WeakSet<Redis>();
+
+/** The commonest mistake, and without a word about it an app would just do without Redis. */
+function warnOnceNotConnected(redis: Redis): void {
+  if (warned.has(redis)) return;
+  warned.add(redis);
+  console.warn(
+    'express-redis-suite: the Redis client is not connected: call client.connect() at start-up, or use connectRedis().',
+  );
 }
 
 function runWithin<T>(

@@ -41,6 +41,7 @@ export function fromIoredis(given: IoredisClient): Redis {
     (reply === 'bytes' ? `${name}Buffer` : name) as 'evalsha' | 'evalBuffer';
 
   return {
+    isOpen: () => client.status !== 'end',
     isReady: () => {
       // `lazyConnect` connects at the first command, which this would have been.
       if (client.status === 'wait') client.connect().catch(ignore);

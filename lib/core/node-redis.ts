@@ -74,6 +74,7 @@ export function fromNodeRedis(client: NodeRedisClient): Redis {
   const as = (reply: ReplyType) => (reply === 'bytes' ? bytes : text);
 
   return {
+    isOpen: () => client.isOpen,
     // A pool has no isReady; an open one connects on demand.
     isReady: () => client.isReady ?? client.isOpen,
     evalSha: (sha, keys, args, reply) =>

@@ -6,6 +6,8 @@ export type RedisArgument = string | Buffer;
 export type ReplyType = 'text' | 'bytes';
 
 export interface Redis {
+  /** Whether its user has connected it and not closed it; it may be reconnecting. */
+  isOpen(): boolean;
   /** Whether a command sent now goes out at once. Nothing is sent otherwise: offline queues replay. */
   isReady(): boolean;
   evalSha(

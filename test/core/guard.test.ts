@@ -1,7 +1,7 @@
 /** A call to Redis ends within its deadline, costs nothing while Redis is away, and is tried again as soon as it is back. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { createClient } from 'redis';
 import { connectRedis } from '../../lib/core/connect.js';
 import { type Guard, guardRedis } from '../../lib/core/guard.js';
@@ -174,6 +174,17 @@ test('features on one client have breakers of their own, guards of one feature s
   await expect(limiter.run(get)).rejects.toMatchObject(UNAVAILABLE);
   expect(other.isUsable()).toBe(false);
   expect(session.isUsable()).toBe(true);
+});
+
+test('a client that its user forgot to connect is named in the log, once', async () => {
+  const warn = jest.spyOn(console, 'warn').mockImplementation(() => {});
+  onTestEnd(() => warn.mockRestore());
+  const client = createClient({ url: 'redis://127.0.0.1:1' });
+  for (const feature of ['rate-limit', 'session']) {
+    const guard = guardRedis(client, { feature, deadlineMs: 100 });
+    await expect(guard.run(get)).rejects.toMatchObject(UNAVAILABLE);
+  }
+  expect(warn.mock.calls).toEqual([[expect.stringContaining('call client.connect()')]]);
 });
 
 test('what is no Redis client is refused with the remedy', () => {
