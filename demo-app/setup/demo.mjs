@@ -74,7 +74,7 @@ async function ownPostgres() {
  * @returns {Promise<number>}
  */
 async function runShop(env) {
-  const shop = startChild(['--import', 'tsx', 'demo-app/server.ts'], {
+  const shop = startChild(['--import', import.meta.resolve('tsx'), 'demo-app/server.ts'], {
     cwd: REPOSITORY,
     env,
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -29,15 +29,19 @@ function isExecutable(path) {
  *
  * @param {string} command
  * @param {string[]} args
- * @param {{ timeoutMs: number, env?: NodeJS.ProcessEnv }} options
+ * @param {{ timeoutMs: number, env?: NodeJS.ProcessEnv, killSignal?: NodeJS.Signals }} options
  * @returns {Promise<{ ok: boolean, stdout: string, stderr: string }>}
  */
-export function ask(command, args, { timeoutMs, env = process.env }) {
+export function ask(command, args, { timeoutMs, env = process.env, killSignal = 'SIGKILL' }) {
   return new Promise((resolve) => {
-    const options = { timeout: timeoutMs, killSignal: /** @type {const} */ ('SIGKILL'), env };
-    const child = execFile(command, args, options, (error, stdout, stderr) => {
-      resolve({ ok: error === null, stdout, stderr });
-    });
+    const child = execFile(
+      command,
+      args,
+      { timeout: timeoutMs, killSignal, env },
+      (error, stdout, stderr) => {
+        resolve({ ok: error === null, stdout, stderr });
+      },
+    );
     // Nobody is there to answer a question of its own.
     child.stdin?.end();
   });

@@ -77,7 +77,9 @@ async function findDebianProgram() {
 async function installDebianTools() {
   say("no Redis here: installing Debian's redis-tools (apt-get), which runs no service");
   const install = ['install', '-y', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=60', 'redis-tools'];
-  const options = { timeoutMs: 180_000, env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  // Not SIGKILL, which would leave a package half installed.
+  const options = { timeoutMs: 180_000, env, killSignal: /** @type {const} */ ('SIGTERM') };
   let result = await ask('apt-get', install, options);
   if (!result.ok) {
     // On a new machine the package lists are missing or old.

@@ -59,7 +59,7 @@ test('when it is killed, everything it started ends by itself', async () => {
   const [, redisPid] = await program.prints(/redis pid (\d+)/);
   await program.prints(/ready/);
   process.kill(program.pid, 'SIGKILL');
-  await until(() => !isAlive(Number(redisPid)), 5_000);
+  await until(() => !isAlive(Number(redisPid)), 10_000);
 });
 
 test('what stops the shop from starting is shown, and is the exit code', async () => {

@@ -61,7 +61,7 @@ test('it goes with its data when the one who started it is killed', async () => 
   const program = runModule(HOLD_A_POSTGRES);
   const { pid, folder } = await postgresOf(program);
   process.kill(program.pid, 'SIGKILL');
-  await until(() => !isAlive(pid) && !existsSync(folder), 5_000);
+  await until(() => !isAlive(pid) && !existsSync(folder), 10_000);
 });
 
 test('it starts from a clone in a private home, with no install script run and a space in the path', async () => {

@@ -38,7 +38,7 @@ test.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)(
     expect(existsSync(folder)).toBe(true);
     process.kill(program.pid, signal);
     await program.exited;
-    await until(() => !isAlive(pid) && !existsSync(folder), 5_000);
+    await until(() => !isAlive(pid) && !existsSync(folder), 10_000);
   },
 );
 

@@ -2,10 +2,21 @@
 
 import { renameSync, writeFileSync } from 'node:fs';
 
+/**
+ * The part of jest's AggregatedResult that is read.
+ *
+ * @typedef {object} Results
+ * @property {number} numPassedTests
+ * @property {number} numFailedTests
+ * @property {number} numRuntimeErrorTestSuites
+ * @property {number} numPendingTests
+ * @property {number} numTodoTests
+ */
+
 export default class Tally {
   /**
    * @param {unknown} _contexts
-   * @param {import('@jest/reporters').AggregatedResult} results
+   * @param {Results} results
    */
   onRunComplete(_contexts, results) {
     const path = process.env.TEST_TALLY_FILE;
