@@ -31,7 +31,8 @@ return 1
 
 /** Replies 1, or 0 when the lease is lost and nothing was stored. */
 export const commitScript: Script = defineScript(`
--- KEYS[1] the key   ARGV[1] field   ARGV[2] token   ARGV[3] ttl in ms   ARGV[4] value   ARGV[5] most values, or none
+-- KEYS[1] the key   ARGV[1] field   ARGV[2] token   ARGV[3] ttl in ms   ARGV[4] value
+-- and, to limit: ARGV[5] most values   ARGV[6] the field beside them
 ${hashLua}
 local key, field, token, ttl_ms, max_values = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[5])
 -- A mark removes all leases, so a lease that stands also says that there is no mark.
@@ -40,7 +41,8 @@ store_value(key, field, ARGV[4], ttl_ms)
 if max_values and redis.call('HLEN', key) > max_values then
   local others = {}
   for _, other in ipairs(redis.call('HKEYS', key)) do
-    if other ~= field and string.sub(other, 1, 6) ~= 'lease:' then others[#others + 1] = other end
+    local is_value = string.sub(other, 1, 6) ~= 'lease:'
+    if is_value and other ~= field and other ~= ARGV[6] then others[#others + 1] = other end
   end
   for i = 1, #others + 1 - max_values do redis.call('HDEL', key, others[i]) end
 end

@@ -1,6 +1,6 @@
 /** The fill store of one process: what fits into so many bytes, the least recently used going first. */
 import { LRUCache } from 'lru-cache';
-import type { FillStore, Lease } from './store.js';
+import type { FillStore, Lease, Limit } from './store.js';
 import { newToken } from './token.js';
 
 export interface MemoryFillStoreOptions {
@@ -66,12 +66,15 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
     if (held?.size === 0) leases.delete(key);
   }
 
-  function store(key: string, field: string, bytes: Buffer, ttlMs: number, maxValues = Infinity): void {
+  function store(key: string, field: string, bytes: Buffer, ttlMs: number, limit?: Limit): void {
     endLease(key, field);
     const fields = new Map(values.get(key));
     fields.delete(field);
-    for (const [name, { expiresAt }] of fields)
-      if (expiresAt <= now() || fields.size >= maxValues) fields.delete(name);
+    const most = (limit?.maxValues ?? Infinity) + Number(fields.has(limit?.spare ?? ''));
+    for (const [name, { expiresAt }] of fields) {
+      const mustGo = fields.size >= most && name !== limit?.spare;
+      if (mustGo || expiresAt <= now()) fields.delete(name);
+    }
     values.set(key, fields.set(field, { bytes, expiresAt: now() + ttlMs }));
   }
 
@@ -120,9 +123,9 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
       return true;
     },
 
-    async commit(lease, value, ttlMs, maxValues) {
+    async commit(lease, value, ttlMs, limit) {
       if (!holds(lease)) return false;
-      store(lease.key, lease.field, value, ttlMs, maxValues);
+      store(lease.key, lease.field, value, ttlMs, limit);
       return true;
     },
 

@@ -44,11 +44,11 @@ export function redisFillStore(guard: Guard): FillStore {
 
     renew: ({ key, field, token }, leaseMs) => store(renewScript, key, [field, token, wholeMs(leaseMs)]),
 
-    commit(lease, value, ttlMs, maxValues) {
+    commit(lease, value, ttlMs, limit) {
       const { key, field, token } = lease;
-      const most = maxValues === undefined ? [] : [String(maxValues)];
+      const limits = limit === undefined ? [] : [String(limit.maxValues), limit.spare];
       return orphans.watch(lease, () =>
-        store(commitScript, key, [field, token, wholeMs(ttlMs), value, ...most]),
+        store(commitScript, key, [field, token, wholeMs(ttlMs), value, ...limits]),
       );
     },
 

@@ -14,6 +14,12 @@ export interface Lease {
   readonly found: Buffer | null;
 }
 
+/** How many values a key holds at most, beside the one in the field `spare`, which stays. */
+export interface Limit {
+  readonly maxValues: number;
+  readonly spare: string;
+}
+
 export interface Reading {
   /** One per field asked for, in order; null for an absent one. All null under a mark. */
   readonly values: readonly (Buffer | null)[];
@@ -39,10 +45,10 @@ export interface FillStore {
   /** `leaseMs` more from now, for loaders slower than a lease; false when the lease is lost. */
   renew(lease: Lease, leaseMs: number): Promise<boolean>;
   /**
-   * Stores `value` for `ttlMs` and ends the lease; false, with nothing stored, when the lease is lost. Of more than
-   * `maxValues` values under the key any other ones go.
+   * Stores `value` for `ttlMs` and ends the lease; false, with nothing stored, when the lease is lost. Where `limit`
+   * leaves no room for it, others go.
    */
-  commit(lease: Lease, value: Buffer, ttlMs: number, maxValues?: number): Promise<boolean>;
+  commit(lease: Lease, value: Buffer, ttlMs: number, limit?: Limit): Promise<boolean>;
   /** Ends a lease without storing, so that the next one need not wait for its expiry. */
   release(lease: Lease): Promise<void>;
   /** Stores without a lease and breaks the field's lease; false, with nothing stored, under a mark. */

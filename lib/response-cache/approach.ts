@@ -50,7 +50,7 @@ export async function approach(
     // A response that is over tells nobody when it ends.
     flight.land(justStored === undefined ? undefined : reservation?.entry);
     reservation?.cancel().catch(ignore);
-    return justStored ?? visit.next;
+    return justStored ?? (() => pass(visit, forward, 'aborted'));
   }
   return () => fetchFromHandler(cache, visit, { ...errand, flight, reservation });
 

@@ -19,7 +19,7 @@ export interface Cache {
   drop(key: string): Promise<void>;
 }
 
-export interface HitForMiss {
+interface HitForMiss {
   get(id: string): string | undefined;
   set(id: string, refusal: string): unknown;
 }

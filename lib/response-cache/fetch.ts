@@ -4,7 +4,16 @@ import { isRedisTrouble } from '../core/errors.js';
 import type { Cache } from './cache.js';
 import { CONDITION_HEADERS, isNotModified } from './conditional.js';
 import type { Entry } from './entry.js';
-import { changedSince, type Fields, fieldsOf, linesOf, storableFields, updatedFields } from './fields.js';
+import {
+  changedSince,
+  declaredLength,
+  type Fields,
+  fieldsOf,
+  fieldsOfThePage,
+  linesOf,
+  storableFields,
+  updatedFields,
+} from './fields.js';
 import type { Flight } from './flights.js';
 import { currentAgeMs, type TimedResponse } from './freshness.js';
 import { type Answer, type Head, intercept } from './intercept.js';
@@ -30,23 +39,24 @@ export interface Errand {
 
 type Recorded = TimedResponse & { readonly reason: string | undefined };
 
-/** These speak for the response even where they were set before the cache saw it. */
-const SPEAKS_FOR_THE_RESPONSE = new Set(
-  'age cache-control cdn-cache-control connection content-length date etag expires last-modified vary'.split(
-    ' ',
-  ),
-);
 /** Not a property of the page: the next answer may be another. */
-const PASSING_REFUSALS: ReadonlySet<Refusal> = new Set(['status', 'request-no-store', 'reserved']);
+const PASSING_REFUSALS: ReadonlySet<Refusal> = new Set([
+  'status',
+  'request-no-store',
+  'reserved',
+  'aborted',
+  'incomplete',
+]);
 
 export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): void {
   const { rules, maxBodyBytes } = cache.settings;
   const { req, res, trace } = visit;
-  const { stored, reservation, flight, forward } = errand;
+  const { stored, flight, forward } = errand;
   const before = fieldsOf(res);
   const asked = req.headers;
   const requestedAtMs = Date.now();
   const recorder = createRecorder(maxBodyBytes);
+  let { reservation } = errand;
   let recorded: Recorded | undefined;
   let validated: Entry | undefined;
 
@@ -76,7 +86,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
       return 'nothing';
     }
     const refusal = refusalOf(response);
-    if (refusal === undefined) recorded = { ...response, fields: whatToStore(before, head.fields) };
+    if (refusal === undefined) recorded = { ...response, fields: fieldsOfThePage(before, head.fields) };
     else drop(refusal);
     const forwardStatus = stored === undefined ? {} : { forwardStatus: head.status };
     tell(res, {
@@ -97,6 +107,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   function onEnd(): void {
     if (validated !== undefined) serveValidated(validated);
     else if (recorded !== undefined) storeRecorded(recorded);
+    else drop('incomplete');
   }
 
   function storeRecorded(recorded: Recorded): void {
@@ -137,9 +148,9 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   /** Nothing is stored, and nobody need wait. */
   function drop(why: NonNullable<Refusal>): void {
     recorded = undefined;
-    if (!PASSING_REFUSALS.has(why) && why !== 'aborted' && why !== 'incomplete')
-      cache.hitForMiss.set(errand.hitForMissId, why);
+    if (!PASSING_REFUSALS.has(why)) cache.hitForMiss.set(errand.hitForMissId, why);
     reservation?.cancel().catch(() => {});
+    reservation = undefined;
     finish(undefined, why);
   }
 
@@ -184,15 +195,4 @@ function isConditional(headers: IncomingHttpHeaders): boolean {
 function freshened(stored: Entry, news: Fields, { requestedAtMs, receivedAtMs }: TimedResponse): Entry {
   const kept = stored.fields.filter(([name]) => !['date', 'age'].includes(name.toLowerCase()));
   return { ...stored, fields: updatedFields(kept, news), requestedAtMs, receivedAtMs };
-}
-
-/** What was set before the cache saw the request is that request's own: its id, its CORS headers. */
-function whatToStore(before: Fields, fields: Fields): Fields {
-  const changed = new Set(changedSince(before, fields));
-  return fields.filter((field) => changed.has(field) || SPEAKS_FOR_THE_RESPONSE.has(field[0].toLowerCase()));
-}
-
-function declaredLength(fields: Fields): number | undefined {
-  const [length] = linesOf(fields, 'content-length');
-  return length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined;
 }

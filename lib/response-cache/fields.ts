@@ -18,6 +18,12 @@ export function singleLine(fields: Fields, name: string): string | undefined {
   return lines.length === 1 ? lines[0] : undefined;
 }
 
+/** Content-Length; undefined when there is none, or none that can be. */
+export function declaredLength(fields: Fields): number | undefined {
+  const length = singleLine(fields, 'content-length') ?? '';
+  return /^\d+$/.test(length) ? Number(length) : undefined;
+}
+
 /** What is set on a response just now. */
 export function fieldsOf(res: ServerResponse): Fields {
   return (res as RawNamed).getRawHeaderNames().flatMap((name) => {
@@ -58,6 +64,19 @@ export function storableFields(fields: Fields): Fields {
 
 export function isStorable(name: string): boolean {
   return !NEVER_STORED.has(name.toLowerCase());
+}
+
+/** These speak for the response even where they were set before the cache saw the request. */
+const SPEAKS_FOR_THE_RESPONSE = new Set(
+  'age cache-control cdn-cache-control connection content-length date etag expires last-modified vary'.split(
+    ' ',
+  ),
+);
+
+/** What was set before the cache saw the request is that request's own: its id, its CORS headers. */
+export function fieldsOfThePage(before: Fields, fields: Fields): Fields {
+  const changed = new Set(changedSince(before, fields));
+  return fields.filter((field) => changed.has(field) || SPEAKS_FOR_THE_RESPONSE.has(field[0].toLowerCase()));
 }
 
 /** The lines of `fields` whose field is not in `before`, or has other lines there. */

@@ -50,12 +50,13 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
 
   res.writeHead = function writeHead(
     this: ServerResponse,
-    status: number,
+    given: number,
     ...rest: unknown[]
   ): ServerResponse {
-    const isFinal = Number.isInteger(status) && status >= 200 && status <= 999;
-    if (isOff || answer !== undefined || !isFinal)
-      return own.writeHead.apply(res, [status, ...rest] as never);
+    // As node reads it: '200' is 200.
+    const status = given | 0;
+    if (isOff || answer !== undefined || status < 200 || status > 999)
+      return own.writeHead.apply(res, [given, ...rest] as never);
     const [reason, headers] =
       typeof rest[0] === 'string' ? [rest[0], rest[1]] : [undefined, rest[0] ?? rest[1]];
     mergeHeaders(res, headers as HeadersArgument | undefined);

@@ -36,7 +36,7 @@ export function pageId(target: Target, req: CacheRequest): string {
   return isSamePath(target.path, routed) ? id : `${id} ${routed}`;
 }
 
-export function urlOf({ scheme, host, path }: Target): string {
+function urlOf({ scheme, host, path }: Target): string {
   return `${scheme}://${host}${path}`;
 }
 

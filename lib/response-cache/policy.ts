@@ -81,7 +81,7 @@ export function isInvalidatingStatus(status: number): boolean {
   return status >= 200 && status < 400;
 }
 
-export function hasValidator({ fields }: TimedResponse): boolean {
+function hasValidator({ fields }: TimedResponse): boolean {
   return linesOf(fields, 'etag').length === 1 || linesOf(fields, 'last-modified').length === 1;
 }
 

@@ -50,6 +50,7 @@ const LEASE_MS = 10_000;
 const MAX_REMEMBERED = 10_000;
 
 export function openShelf({ store, vary: always, maxVariants, ignoresLanguageOrder }: ShelfOptions): Shelf {
+  const limit = { maxValues: maxVariants, spare: VARY_FIELD };
   const remembered = new LRUCache<string, VaryNames>({ max: MAX_REMEMBERED });
   /** Pages that could not be dropped while Redis was away: not read again before they are. */
   const owed = new LRUCache<string, true>({ max: MAX_REMEMBERED });
@@ -87,7 +88,7 @@ export function openShelf({ store, vary: always, maxVariants, ignoresLanguageOrd
       const entry = { ...response, vary, variant: fieldFor(vary, headers) };
       const right = await leaseFor(entry.variant);
       if (right === undefined) return undefined;
-      if (!(await store.commit(right, encodeEntry(entry), ttlMs, maxVariants + 1))) return undefined;
+      if (!(await store.commit(right, encodeEntry(entry), ttlMs, limit))) return undefined;
       // Last: until it is told, everybody looks where those who wait for this are found.
       const names = vary.join(', ');
       if (names !== (found.keptVary ?? '')) await store.put(key, VARY_FIELD, Buffer.from(names), ttlMs);

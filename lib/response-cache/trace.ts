@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { type ResponseCacheEvent, responseCacheChannel } from '../core/channels.js';
 
-export type Verb =
+type Verb =
   | 'pass'
   | 'lookup'
   | 'fresh'

@@ -176,12 +176,14 @@ describe.each(Object.keys(stores))('the %s fill store', (name) => {
     });
   });
 
-  it('lets other values go when there are more than a commit allows', async () => {
-    for (const field of ['a', 'b', 'c', 'd'])
-      await store.commit(await lease(field), bytes(field), A_MINUTE, 3);
-    const { values } = await store.read(key, ['a', 'b', 'c', 'd']);
-    expect(values.filter((found) => found !== null)).toHaveLength(3);
-    expect(values[3]?.toString()).toBe('d');
+  it('lets other values go where a commit leaves them no room, but for the one that is spared', async () => {
+    const fields = ['a', 'b', 'c', 'd', 'e'];
+    const limit = { maxValues: 3, spare: 'spare' };
+    await store.put(key, 'spare', bytes('s'), A_MINUTE);
+    for (const field of fields) await store.commit(await lease(field), bytes(field), A_MINUTE, limit);
+    const { values } = await store.read(key, [...fields, 'spare']);
+    expect(values.filter((found) => found !== null)).toHaveLength(4);
+    expect([values[4]?.toString(), values[5]?.toString()]).toEqual(['e', 's']);
   });
 
   it('drops a key with all its fields', async () => {

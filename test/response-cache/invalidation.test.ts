@@ -1,5 +1,4 @@
 // What changes a page makes it go: at once, everywhere, and for good.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { connect, uniqueNamespace } from '../support/redis.js';
 import { expressSite, isHit, plainSite, watch } from './site.js';
@@ -8,6 +7,14 @@ const fresh = { 'Cache-Control': 'max-age=60' };
 
 async function redisOptions() {
   return { client: await connect(), namespace: uniqueNamespace() };
+}
+
+function gate(): { readonly opened: Promise<void>; open(): void } {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open: () => open() };
 }
 
 describe('RFC 9111, 4.4: an unsafe request', () => {
@@ -143,20 +150,25 @@ describe('a purge', () => {
   it.each(['Redis', 'memory'])('is not undone by what was under way before it: %s', async (where) => {
     const options = where === 'Redis' ? await redisOptions() : {};
     let row = 'old';
+    const handler = { reads: gate(), mayGoOn: gate() };
     const site = await plainSite({ ...options, hosts: ['shop.example'] }, async (_req, res) => {
       const read = row;
-      if (read === 'old') await sleep(60);
+      if (read === 'old') {
+        handler.reads.open();
+        await handler.mayGoOn.opened;
+      }
       res.writeHead(200, fresh).end(read);
     });
     const host = { host: 'shop.example' };
     const settled = watch();
     const slow = site.get('/', host);
-    const waiting = sleep(10).then(() => site.get('/', host));
-    await sleep(30);
+    await handler.reads.opened;
+    const waiting = site.get('/', host);
     row = 'new';
     await site.purge('/');
     // Not from the flight of the old one either.
     expect((await site.get('/', host)).text).toBe('new');
+    handler.mayGoOn.open();
     expect((await slow).text).toBe('old');
     await waiting;
     await settled.next(3);

@@ -61,6 +61,7 @@ const bodies: Record<string, Answering> = {
   'writeHead with an object': (res) =>
     res.writeHead(200, { 'X-A': '1', 'Content-Type': 'text/plain' }).end('x'),
   'writeHead with a reason': (res) => res.writeHead(200, 'Fine', { 'X-A': '1' }).end('x'),
+  'writeHead with a status in a string': (res) => res.writeHead('200' as never).end('x'),
   'writeHead with a flat list': (res) => res.writeHead(200, ['X-A', '1', 'X-A', '2']).end('x'),
   'writeHead with pairs': (res) =>
     res
