@@ -36,7 +36,7 @@ export class MemoryWindow implements Window {
     this.#sweep(clock);
     const units = this.#units.get(key) ?? { times: [], head: 0 };
     const now = Math.max(clock, (units.times.at(-1) ?? 0) + 1);
-    dropUntil(units, now - this.#windowMicros);
+    dropUntil(units, clock - this.#windowMicros);
 
     const used = live(units);
     const isAllowed = used + cost <= limit;

@@ -22,12 +22,15 @@ local cost, window, limit = ARGV[1] + 0, ARGV[3] + 0, ARGV[4] + 0
 
 local time = call('TIME')
 local clock = time[1] * 1000000 + time[2]
+-- What a new unit is stamped with; never less than a stamp before it, whatever the clock did.
 local now = clock
+-- Units leave by the clock alone, and never early.
+local cutoff = clock - window
 local used = 0
 local newest, oldest
 
 local function integer(number) return string.format('%.0f', number) end
-local function keep() call('PEXPIRE', key, integer(window / 500 + 1000)) end
+local function keep() call('PEXPIRE', key, integer((2 * window + now - clock) / 1000 + 1000)) end
 
 local last = redis.pcall('ZRANGE', key, '-1', '-1')
 if last.err then
@@ -40,7 +43,8 @@ elseif last[1] then
     call('UNLINK', key)
     newest = nil
   elseif newest >= clock then
-    if newest - clock > window then
+    -- Costs run ahead of the clock by a microsecond a unit, so by \`limit\` at most.
+    if newest - clock > window + limit then
       -- The clock went back by more than a window (a failover, a restored machine). Move the hits back with it, keeping
       -- their distances, or the client would wait for the clock to catch up.
       local shift = newest - clock
@@ -59,11 +63,11 @@ end
 
 if newest then
   oldest = tonumber(call('ZRANGE', key, '0', '0')[1]) or 0
-  if oldest <= now - window then
-    call('ZREMRANGEBYSCORE', key, '-inf', integer(now - window))
+  if oldest <= cutoff then
+    call('ZREMRANGEBYSCORE', key, '-inf', integer(cutoff))
     oldest = call('ZRANGE', key, '0', '0')[1]
     oldest = oldest and (tonumber(oldest) or 0)
-    if oldest and oldest <= now - window then
+    if oldest and oldest <= cutoff then
       -- Its score is not its time, so it is not ours either.
       call('UNLINK', key)
       newest, oldest = nil, nil

@@ -108,6 +108,20 @@ describe('In Redis, the limiter', () => {
     expect(times).toEqual([ahead, ahead + 1, ahead + 2]);
   });
 
+  test('lets no hit leave before its time when the newest is ahead of the clock', async () => {
+    const { client, limiter, key } = await limited();
+    const now = Date.now() * 1_000;
+    const times = [now - 50_000_000, now + 20_000_000, now + 20_000_001];
+    await client.zAdd(
+      key,
+      times.map((time) => ({ score: time, value: `${time}` })),
+    );
+    const denied = await limiter.consume('me');
+    expect(denied).toMatchObject({ isAllowed: false, used: 3 });
+    expect(denied.retryAfterMs).toBeGreaterThan(9_000);
+    expect(denied.retryAfterMs).toBeLessThanOrEqual(10_000);
+  });
+
   test('makes nobody wait for the clock to catch up when it went back by hours', async () => {
     const { client, limiter, key } = await limited();
     const ahead = (Date.now() + 7_200_000) * 1_000;
