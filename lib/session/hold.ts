@@ -82,14 +82,13 @@ export function holdResponse(res: ServerResponse, bare: Exits, gate: Gate): void
     callSettle().then(
       function settled() {
         unmask();
-        Object.assign(res, { statusCode, statusMessage });
+        res.statusCode = statusCode;
+        if (statusMessage) res.statusMessage = statusMessage;
         release();
       },
       function failed(error: unknown) {
         unmask();
-        phase = 'dropped';
-        for (const call of held.splice(0)) ignore(call);
-        gate.giveUp(error, hasBegun || res.headersSent);
+        drop(error);
       },
     );
   }
@@ -114,11 +113,22 @@ export function holdResponse(res: ServerResponse, bare: Exits, gate: Gate): void
         held.unshift(call);
         return hold();
       }
-      const result = pass(call);
-      if (call.exit === 'write') isFlowing = result !== false;
+      try {
+        const result = pass(call);
+        if (call.exit === 'write') isFlowing = result !== false;
+      } catch (error) {
+        // A header that node refuses: its handler would have caught this, had it not been held.
+        return drop(error);
+      }
     }
-    if (owesDrain && isFlowing && !res.writableEnded) res.emit('drain');
+    if (owesDrain && isFlowing && !res.writableEnded) process.nextTick(() => res.emit('drain'));
     owesDrain = false;
+  }
+
+  function drop(error: unknown): void {
+    phase = 'dropped';
+    for (const call of held.splice(0)) ignore(call);
+    gate.giveUp(error, res.headersSent);
   }
 
   /** Nobody gets to see what was written; whoever waits for its callback goes on. */

@@ -6,17 +6,18 @@ import { withholdCookie } from './cookie.js';
 import { giveEmptySession } from './detached.js';
 import { exitsOf, type Gate, holdResponse } from './hold.js';
 import { contentsOf } from './known.js';
+import type { RedisSessionStoreOptions } from './options.js';
 import type { SessionRequest } from './request.js';
 import { sessionGate, watchGenerated } from './session-gate.js';
 import { resolveSettings, type SessionsOptions } from './settings.js';
 import { RedisSessionStore } from './store.js';
 import { answerUnavailable, headersOf, restoreHeaders } from './unavailable.js';
 
-export interface SessionsMiddleware {
+export interface SessionsMiddleware<SessionStore extends Store = Store> {
   // Wide enough for Express and for any connect-style server.
   (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void): void;
   /** Where the sessions are. */
-  readonly store: Store;
+  readonly store: SessionStore;
 }
 
 /** Set on the synthetic requests with which the response cache revalidates. */
@@ -31,8 +32,13 @@ const REVALIDATION = Symbol.for('express-redis-suite.revalidation');
  *
  * @throws SuiteError ERS_INVALID_OPTION, ERS_INVALID_CLIENT
  */
+export function sessions(
+  options: SessionsOptions & Pick<RedisSessionStoreOptions, 'client'>,
+): SessionsMiddleware<RedisSessionStore>;
+export function sessions(options: SessionsOptions): SessionsMiddleware;
 export function sessions(options: SessionsOptions): SessionsMiddleware {
-  const { onRedisDown, store, settings } = resolveSettings(options);
+  const resolved = resolveSettings(options);
+  const { onRedisDown, store, settings } = resolved;
   const runExpressSession = expressSession(settings);
   const generated = watchGenerated(store);
 
@@ -50,7 +56,7 @@ export function sessions(options: SessionsOptions): SessionsMiddleware {
       if (isLoaded) return next(error);
       isLoaded = true;
       if (error) return failed(error);
-      const gate = sessionGate({ req, store, settings, cookieOption: options.cookie, generated, giveUp });
+      const gate = sessionGate({ ...resolved, req, generated, giveUp });
       withholdCookie(req, res, gate.isGone);
       // The gate saves what there is to save; express-session would look again, and save a new id twice.
       if (store instanceof RedisSessionStore) Object.assign(res, { end: bare.end });

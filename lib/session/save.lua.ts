@@ -3,7 +3,6 @@ import { defineScript, type Script } from '../core/script.js';
 
 export const SAVED = 1;
 export const GONE = 0;
-export const CHANGED = 2;
 
 /** Reply: `{ 1 }` saved, `{ 0 }` gone, `{ 2, bytes }` changed into these bytes; nothing is written but for 1. */
 export const saveScript: Script = defineScript(`

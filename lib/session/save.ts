@@ -8,7 +8,7 @@ import { runScript } from '../core/script.js';
 import { asSession } from './entry.js';
 import type { Known } from './known.js';
 import { mergeSessions } from './merge.js';
-import { CHANGED, GONE, saveScript } from './save.lua.js';
+import { GONE, SAVED, saveScript } from './save.lua.js';
 
 /** connect-redis' option `serializer`; here both ways may be asynchronous. */
 export interface Serializer {
@@ -60,7 +60,7 @@ export async function replaceSession(saving: Saving, draft: Draft, known: Known)
     if (next === undefined) return undefined;
     const [outcome, changed] = await compareAndSet(saving.guard, next, sha1(current));
     if (outcome === GONE) return undefined;
-    if (outcome !== CHANGED) return { stored: next === draft ? view : Buffer.from(next.text), view };
+    if (outcome === SAVED) return { stored: next === draft ? view : Buffer.from(next.text), view };
     current = changed as Buffer;
   }
   throw new SuiteError(

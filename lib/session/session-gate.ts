@@ -1,10 +1,10 @@
 /** What one response owes its session before it may leave. */
 import type { Session, SessionData, Store } from 'express-session';
-import { type CookieOption, insecureCookie, isSecure, mayBeSecure } from './cookie.js';
+import { insecureCookie, isSecure, mayBeSecure } from './cookie.js';
 import type { Gate } from './hold.js';
 import { contentsOf } from './known.js';
 import type { SessionRequest } from './request.js';
-import type { ExpressSessionSettings } from './settings.js';
+import type { SessionsSettings } from './settings.js';
 import { RedisSessionStore } from './store.js';
 
 /** The sessions that express-session made because it found none. */
@@ -15,12 +15,8 @@ export interface SessionGate extends Gate {
   isGone(): boolean;
 }
 
-interface Circumstances extends Pick<Gate, 'giveUp'> {
+interface Circumstances extends SessionsSettings, Pick<Gate, 'giveUp'> {
   readonly req: SessionRequest;
-  readonly store: Store;
-  readonly settings: ExpressSessionSettings;
-  /** The app's own, without defaults. */
-  readonly cookieOption: CookieOption;
   readonly generated: Generated;
 }
 
@@ -37,7 +33,7 @@ export function watchGenerated(store: Store): Generated {
 }
 
 export function sessionGate(circumstances: Circumstances): SessionGate {
-  const { req, store, settings, cookieOption, generated, giveUp } = circumstances;
+  const { req, store, settings, cookieOption, isProduction, generated, giveUp } = circumstances;
   const first = req.session;
   const firstId = req.sessionID;
   const cookieId = first && !generated.has(first) ? firstId : undefined;
@@ -98,14 +94,14 @@ export function sessionGate(circumstances: Circumstances): SessionGate {
   }
 
   function wantsInsecureCookie(): boolean {
-    if (process.env.NODE_ENV !== 'production' || isSecure(req, settings.proxy)) return false;
+    if (!isProduction || isSecure(req, settings.proxy)) return false;
     return isNewborn() && mayBeSecure(cookieOption, req);
   }
 }
 
 function save(session: Session): Promise<void> {
   return new Promise((resolve, reject) => {
-    session.save((error: unknown) => (error ? reject(error) : resolve()));
+    session.touch().save((error: unknown) => (error ? reject(error) : resolve()));
   });
 }
 

@@ -25,6 +25,9 @@ export interface SessionsSettings {
   readonly onRedisDown: 'error' | 'anonymous';
   readonly store: Store;
   readonly settings: ExpressSessionSettings;
+  /** The app's own, without defaults. */
+  readonly cookieOption: CookieOption;
+  readonly isProduction: boolean;
 }
 
 /** @throws SuiteError ERS_INVALID_OPTION, ERS_INVALID_CLIENT */
@@ -47,5 +50,11 @@ export function resolveSettings(options: SessionsOptions): SessionsSettings {
     client === undefined ? new expressSession.MemoryStore() : new RedisSessionStore({ ...options, client });
   const cookie = withDefaults(options.cookie, proxy);
   const settings = { secret, name, proxy, rolling, resave, saveUninitialized, unset, cookie, store };
-  return { onRedisDown, store, settings: genid === undefined ? settings : { ...settings, genid } };
+  return {
+    onRedisDown,
+    store,
+    settings: genid === undefined ? settings : { ...settings, genid },
+    cookieOption: options.cookie,
+    isProduction: process.env.NODE_ENV === 'production',
+  };
 }

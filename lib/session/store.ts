@@ -10,7 +10,7 @@ import { cookieLifetimeMs, fallbackMs, isLifetimeChanged, lifetimeMsOf } from '.
 import { allIds, allSessions, guardListing, type ListedSession, removeAll } from './listing.js';
 import { DEFAULT_DEADLINE_MS, type RedisSessionStoreOptions, requireSound } from './options.js';
 import { readScript } from './read.lua.js';
-import { NO_TTL, readable, replaceSession, type Saving, writeSession } from './save.js';
+import { NO_TTL, readable, replaceSession, type Saved, writeSession } from './save.js';
 import { touchScript } from './touch.lua.js';
 import { Turns } from './turns.js';
 
@@ -153,28 +153,44 @@ export class RedisSessionStore extends RedisStore {
 
   /** The session as it is at this moment goes into the queue; what changes later needs another save. */
   async #save(sid: string, session: SessionData): Promise<null> {
-    const { serializer } = this;
     const snapshot = {
-      contents: contentsOf(session),
+      contents: isOfRequest(session) ? contentsOf(session) : '',
       lifetimeMs: cookieLifetimeMs(session),
       isSlid: true,
       isGone: false,
     };
     const livesForMs = lifetimeMsOf(session, this.ttl, Date.now());
-    const text = serializer.stringify(session);
+    const text = Promise.resolve(this.serializer.stringify(session));
+    // It may fail while this waits for its turn; it is awaited then.
+    text.catch(() => {});
     return this.#turns.take(sid, async () => {
-      if (livesForMs <= 0) return this.#remove(sid);
       const known = this.#known.get(session);
       if (known?.isGone) return null;
-      const draft = { key: this.prefix + sid, text: await text, ttlMs: this.#ttlMs(livesForMs) };
-      const saved = known
-        ? await replaceSession(this.#saving(), draft, known)
-        : await writeSession(this.#guard, draft);
-      if (saved === undefined) this.#known.set(session, { ...(known as Known), isGone: true });
-      else if (known !== undefined || isOfRequest(session))
-        this.#known.set(session, { ...saved, ...snapshot });
+      const saved =
+        livesForMs > 0 ? await this.#put(sid, await text, livesForMs, known) : await this.#end(sid, known);
+      // Of plain data nobody can say later whether it is the same session still, so nothing is remembered of it.
+      if (known === undefined && !isOfRequest(session)) return null;
+      this.#known.set(session, saved ? { ...saved, ...snapshot } : { ...(known as Known), isGone: true });
       return null;
     });
+  }
+
+  #put(sid: string, text: string, livesForMs: number, known: Known | undefined): Promise<Saved> {
+    const draft = { key: this.prefix + sid, text, ttlMs: this.#ttlMs(livesForMs) };
+    if (known === undefined) return writeSession(this.#guard, draft);
+    const ttlMsOf = (session: SessionData) => this.#ttlMs(lifetimeMsOf(session, this.ttl, Date.now()));
+    const { serializer } = this;
+    return replaceSession(
+      { guard: this.#guard, serializer, ttlMsOf, patienceMs: this.#deadlineMs },
+      draft,
+      known,
+    );
+  }
+
+  /** What a later save of it would replace is what was there, and that is gone. */
+  async #end(sid: string, known: Known | undefined): Promise<Saved> {
+    await this.#remove(sid);
+    return known ?? { stored: NOTHING, view: NOTHING };
   }
 
   async #slide(sid: string, session: SessionData): Promise<null> {
@@ -192,17 +208,13 @@ export class RedisSessionStore extends RedisStore {
     return null;
   }
 
-  #saving(): Saving {
-    const ttlMsOf = (session: SessionData) => this.#ttlMs(lifetimeMsOf(session, this.ttl, Date.now()));
-    return { guard: this.#guard, serializer: this.serializer, ttlMsOf, patienceMs: this.#deadlineMs };
-  }
-
   #ttlMs(livesForMs: number): number {
     return this.disableTTL ? NO_TTL : Math.max(livesForMs, 1);
   }
 }
 
-/** Of plain data nobody can say later whether it is the same session still, so nothing is remembered of it. */
+const NOTHING = Buffer.alloc(0);
+
 function isOfRequest(session: SessionData): boolean {
   return typeof (session as Partial<Session>).save === 'function';
 }

@@ -4,7 +4,7 @@ import express from 'express';
 import { type SessionsOptions, sessions } from 'express-redis-suite/session';
 import { serve } from '../support/http.js';
 import { connect, uniqueNamespace } from '../support/redis.js';
-import { type Act, appWith, commonActs, SECRET } from './support.js';
+import { type Act, appWith, commonActs, PATIENT, SECRET } from './support.js';
 
 const { NODE_ENV } = process.env;
 
@@ -20,7 +20,7 @@ const acts: Record<string, Act> = {
 async function cookieWith(options: Partial<SessionsOptions>, headers: Record<string, string> = {}) {
   const client = await connect();
   const app = appWith(
-    sessions({ client, prefix: `${uniqueNamespace()}:`, secret: SECRET, ...options }),
+    sessions({ client, prefix: `${uniqueNamespace()}:`, secret: SECRET, ...PATIENT, ...options }),
     acts,
   );
   const reply = await (await serve(app)).get('/write/a/b', headers);
@@ -82,7 +82,7 @@ describe('in production over plain HTTP', () => {
 
   it('requests that need no session are served', async () => {
     process.env.NODE_ENV = 'production';
-    const app = appWith(sessions({ client: await connect(), secret: SECRET }), acts);
+    const app = appWith(sessions({ client: await connect(), secret: SECRET, ...PATIENT }), acts);
     expect((await (await serve(app)).get('/plain')).status).toBe(200);
   });
 
@@ -93,7 +93,7 @@ describe('in production over plain HTTP', () => {
     const trusting = express().set('trust proxy', 1);
     trusting.use(
       appWith(
-        sessions({ client: await connect(), prefix: `${uniqueNamespace()}:`, secret: SECRET }),
+        sessions({ client: await connect(), prefix: `${uniqueNamespace()}:`, secret: SECRET, ...PATIENT }),
         acts,
       ).set('trust proxy', 1),
     );

@@ -5,7 +5,7 @@ import { RedisSessionStore } from 'express-redis-suite/session';
 import expressSession, { type Store } from 'express-session';
 import { serve } from '../support/http.js';
 import { connect, type TestClient, uniqueNamespace } from '../support/redis.js';
-import { AN_HOUR, appWith, commonActs, idIn, SECRET } from './support.js';
+import { AN_HOUR, appWith, commonActs, idIn, PATIENT, SECRET } from './support.js';
 
 function appOn(store: Store) {
   const middleware = expressSession({
@@ -18,7 +18,7 @@ function appOn(store: Store) {
   return serve(appWith(middleware, commonActs));
 }
 
-const ours = (client: TestClient, prefix: string) => new RedisSessionStore({ client, prefix });
+const ours = (client: TestClient, prefix: string) => new RedisSessionStore({ client, prefix, ...PATIENT });
 const theirs = (client: TestClient, prefix: string) => new RedisStore({ client, prefix });
 
 describe('the store under express-session', () => {

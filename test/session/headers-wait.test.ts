@@ -6,7 +6,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import express, { type Response } from 'express';
-import { type RedisSessionStore, sessions } from 'express-redis-suite/session';
+import { sessions } from 'express-redis-suite/session';
 import { onTestEnd } from '../support/cleanup.js';
 import { serve } from '../support/http.js';
 import { connect, type TestClient, uniqueNamespace } from '../support/redis.js';
@@ -18,6 +18,7 @@ import {
   commonActs,
   cookieOf,
   idIn,
+  PATIENT,
   plant,
   SECRET,
   stored,
@@ -35,13 +36,13 @@ beforeEach(async () => {
 const signedIn = { cookie: cookieOf('id') };
 
 function make(options: object = {}) {
-  return sessions({ client, prefix, secret: SECRET, cookie: { maxAge: A_MINUTE }, ...options });
+  return sessions({ client, prefix, secret: SECRET, cookie: { maxAge: A_MINUTE }, ...PATIENT, ...options });
 }
 
 /** An app whose saves can be made to fail or to wait. */
 async function start(acts: Readonly<Record<string, Act>>, options: object = {}) {
   const middleware = make(options);
-  const store = middleware.store as RedisSessionStore;
+  const { store } = middleware;
   const { set } = store;
   const broken = Object.assign(new Error('broken'), { code: 'ERS_REDIS_REFUSED' });
   const app = await serve(appWith(middleware, acts));
@@ -237,7 +238,7 @@ describe('a response', () => {
       next();
     });
     const middleware = make();
-    (middleware.store as RedisSessionStore).set = (_sid, _session, cb) =>
+    middleware.store.set = (_sid, _session, cb) =>
       Promise.resolve(cb?.(Object.assign(new Error('broken'), { code: 'ERS_REDIS_UNAVAILABLE' })));
     app.use(middleware);
     app.get('/', (req, res) => {
@@ -275,6 +276,16 @@ describe('a response', () => {
       expect(reply.headers['set-cookie']).toBeUndefined();
     }
     expect(await stored(client, `${prefix}id`)).toMatchObject({ user: 'ada' });
+  });
+
+  it('with a header that node refuses goes to the error handlers', async () => {
+    const { app } = await start({
+      '/': (req, res) => {
+        req.session.n = 1;
+        res.writeHead(200, { 'x-bad': 'a\r\nb' }).end('hello');
+      },
+    });
+    expect((await app.get('/', signedIn)).json()).toMatchObject({ code: 'ERR_INVALID_CHAR' });
   });
 
   it('may be ended twice, and written to afterwards', async () => {

@@ -11,6 +11,7 @@ import {
   appWith,
   commonActs,
   cookieOf,
+  PATIENT,
   plant,
   SECRET,
   stored,
@@ -28,7 +29,7 @@ beforeEach(async () => {
 });
 
 function storeWith(options: Partial<RedisSessionStoreOptions> = {}) {
-  return new RedisSessionStore({ client, prefix, ...options });
+  return new RedisSessionStore({ client, prefix, ...PATIENT, ...options });
 }
 
 async function appOn(options: Partial<RedisSessionStoreOptions> = {}) {

@@ -4,7 +4,7 @@ import { login, logout, sessions } from 'express-redis-suite/session';
 import { serve } from '../support/http.js';
 import { connect, uniqueNamespace } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
-import { type Act, appWith, commonActs, cookieOf, idIn, plant, SECRET } from './support.js';
+import { type Act, appWith, commonActs, cookieOf, idIn, PATIENT, plant, SECRET } from './support.js';
 
 const acts: Record<string, Act> = {
   ...commonActs,
@@ -20,10 +20,10 @@ const acts: Record<string, Act> = {
   },
 };
 
-async function start(url?: string) {
+async function start(url?: string, options: { deadlineMs: number } = PATIENT) {
   const client = await connect(url);
   const prefix = `${uniqueNamespace()}:`;
-  const app = await serve(appWith(sessions({ client, prefix, secret: SECRET }), acts));
+  const app = await serve(appWith(sessions({ client, prefix, secret: SECRET, ...options }), acts));
   return { client, prefix, app };
 }
 
@@ -64,7 +64,7 @@ describe('login and logout', () => {
 
   it('both fail with a code, and with nothing changed, while Redis is away', async () => {
     const server = await RedisServer.start();
-    const { app, client, prefix } = await start(server.url);
+    const { app, client, prefix } = await start(server.url, { deadlineMs: 250 });
     const browser = app.browser();
     const { id } = (await browser.get('/login')).json();
     const frozen: Record<string, number> = {};

@@ -16,6 +16,7 @@ import {
   barrier,
   commonActs,
   cookieOf,
+  PATIENT,
   plant,
   SECRET,
   stored,
@@ -24,7 +25,7 @@ import {
 
 type Make = (client: TestClient, prefix: string) => RedisStore;
 const theirs: Make = (client, prefix) => new RedisStore({ client, prefix });
-const ours: Make = (client, prefix) => new RedisSessionStore({ client, prefix });
+const ours: Make = (client, prefix) => new RedisSessionStore({ client, prefix, ...PATIENT });
 
 let client: TestClient;
 let prefix: string;
@@ -221,7 +222,9 @@ describe('over HTTP', () => {
         res.end('slow');
       },
     };
-    const app = await serve(appWith(sessions({ client, prefix, secret: SECRET, rolling: true }), acts));
+    const app = await serve(
+      appWith(sessions({ client, prefix, secret: SECRET, rolling: true, ...PATIENT }), acts),
+    );
     const cookie = { cookie: cookieOf('id') };
     const slow = app.get('/slow', cookie);
     await isLoaded.passed;
@@ -256,8 +259,8 @@ describe('over HTTP', () => {
       return { store, middleware: expressSession({ ...settings, store }) };
     },
     'sessions()': () => {
-      const middleware = sessions({ ...settings, client, prefix });
-      return { store: middleware.store as RedisStore, middleware };
+      const middleware = sessions({ ...settings, client, prefix, ...PATIENT });
+      return { store: middleware.store, middleware };
     },
   };
 

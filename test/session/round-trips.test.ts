@@ -1,22 +1,17 @@
 /** What a request costs Redis, counted by Redis. */
 import { describe, expect, it } from '@jest/globals';
-import { RedisSessionStore, sessions } from 'express-redis-suite/session';
+import { login, logout, RedisSessionStore, sessions } from 'express-redis-suite/session';
 import expressSession from 'express-session';
 import { serve } from '../support/http.js';
-import { commandsDuring, connect } from '../support/redis.js';
+import { connect } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
-import { type Act, appWith, commonActs, cookieOf, plant, SECRET } from './support.js';
-
-/** Calls that a client sent; the rest is what our scripts did inside Redis. */
-const SENT = ['evalsha', 'eval', 'unlink', 'del', 'set', 'expire', 'pexpire', 'getex'];
-/** The same commands, which our scripts run as well. */
-const IN_SCRIPTS = ['set', 'pexpire'];
+import { type Act, appWith, commonActs, cookieOf, PATIENT, plant, SECRET } from './support.js';
 
 const middlewares = {
-  'sessions()': async (url: string) => sessions({ client: await connect(url), secret: SECRET }),
+  'sessions()': async (url: string) => sessions({ client: await connect(url), secret: SECRET, ...PATIENT }),
   'express-session with the store': async (url: string) =>
     expressSession({
-      store: new RedisSessionStore({ client: await connect(url) }),
+      store: new RedisSessionStore({ client: await connect(url), ...PATIENT }),
       secret: SECRET,
       resave: false,
       saveUninitialized: false,
@@ -32,16 +27,15 @@ describe.each(Object.entries(middlewares))('%s', (_, make) => {
     // Redis knows the scripts from here on.
     await app.get(path, { cookie: cookieOf('id') });
     await plant(counter, 'sess:id', { user: 'ada' });
-    const counts = await commandsDuring(counter, () => app.get(path, { cookie: cookieOf('id') }));
-    return sent(counts);
+    return sentDuring(server, () => app.get(path, { cookie: cookieOf('id') }));
   }
 
   it('reads and slides in one command', async () => {
-    expect(await sentFor('/read')).toEqual({ evalsha: 1 });
+    expect(await sentFor('/read')).toEqual(['evalsha']);
   });
 
   it('reads and saves a changed session in two', async () => {
-    expect(await sentFor('/write/cart/apple')).toEqual({ evalsha: 2 });
+    expect(await sentFor('/write/cart/apple')).toEqual(['evalsha', 'evalsha']);
   });
 
   it('saves once, also when the handler saved already', async () => {
@@ -51,19 +45,21 @@ describe.each(Object.entries(middlewares))('%s', (_, make) => {
         req.session.save((error: unknown) => (error ? next(error) : res.end('saved')));
       },
     };
-    expect(await sentFor('/twice', acts)).toEqual({ evalsha: 2 });
+    expect(await sentFor('/twice', acts)).toEqual(['evalsha', 'evalsha']);
   });
 
   it('needs three for a new id: read, remove, save', async () => {
-    expect(await sentFor('/regenerate')).toEqual({ evalsha: 2, unlink: 1 });
+    expect(await sentFor('/regenerate')).toEqual(['evalsha', 'unlink', 'evalsha']);
   });
 
   it('asks nothing for a request without a session', async () => {
     const server = await RedisServer.start();
-    const counter = await connect(server.url);
     const app = await serve(appWith(await make(server.url), commonActs));
-    const counts = await commandsDuring(counter, () => app.get('/read'));
-    expect(sent(counts)).toEqual({});
+    expect(await sentDuring(server, () => app.get('/read'))).toEqual([]);
+  });
+
+  it('removes a session whose lifetime the handler ended, once', async () => {
+    expect(await sentFor('/lifetime/0')).toEqual(['evalsha', 'unlink']);
   });
 
   it('does not hold the end of a request that only reads', async () => {
@@ -79,10 +75,41 @@ describe.each(Object.entries(middlewares))('%s', (_, make) => {
   });
 });
 
-function sent(counts: Record<string, number>): Record<string, number> {
-  const hasScript = (counts.evalsha ?? 0) > 0;
-  const names = SENT.filter(
-    (name) => counts[name] !== undefined && !(hasScript && IN_SCRIPTS.includes(name)),
-  );
-  return Object.fromEntries(names.map((name) => [name, counts[name] as number]));
+it('login() takes three with a session before, and logout() two', async () => {
+  const server = await RedisServer.start();
+  const acts: Record<string, Act> = {
+    '/login': async (req, res) => {
+      await login(req as never, { user: 'ada' } as never);
+      res.end('in');
+    },
+    '/logout': async (req, res) => {
+      await logout(req as never);
+      res.end('out');
+    },
+  };
+  const browser = (await serve(appWith(await middlewares['sessions()'](server.url), acts))).browser();
+  // With a session to leave, and Redis knowing the scripts.
+  await browser.get('/login');
+  await browser.get('/login');
+  expect(await sentDuring(server, () => browser.get('/login'))).toEqual(['evalsha', 'unlink', 'evalsha']);
+  expect(await sentDuring(server, () => browser.get('/logout'))).toEqual(['evalsha', 'unlink']);
+});
+
+/** The commands that clients sent, in their order; what a script does inside Redis is not among them. */
+async function sentDuring(server: RedisServer, act: () => Promise<unknown>): Promise<string[]> {
+  const [watcher, marker] = [await connect(server.url), await connect(server.url)];
+  const sent: string[] = [];
+  let isOver: () => void = () => {};
+  const over = new Promise<void>((resolve) => {
+    isOver = resolve;
+  });
+  await watcher.monitor((line) => {
+    const [, from, name] = /\[\d+ ([^\]]+)\] "(\w+)"/.exec(String(line)) ?? [];
+    if (name === 'ECHO') isOver();
+    else if (from !== 'lua') sent.push(String(name).toLowerCase());
+  });
+  await act();
+  await marker.echo('over');
+  await over;
+  return sent;
 }

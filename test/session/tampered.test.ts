@@ -5,7 +5,7 @@ import expressSession from 'express-session';
 import { asSession, cookieOf as soundCookieOf } from '../../lib/session/entry.js';
 import { serve } from '../support/http.js';
 import { connect, type TestClient, uniqueNamespace } from '../support/redis.js';
-import { A_MINUTE, AN_HOUR, appWith, commonActs, cookieOf, SECRET, stored } from './support.js';
+import { A_MINUTE, AN_HOUR, appWith, commonActs, cookieOf, PATIENT, SECRET, stored } from './support.js';
 
 let client: TestClient;
 let prefix: string;
@@ -43,10 +43,10 @@ const texts: readonly [string, string | Buffer][] = [
 ];
 
 const middlewares = {
-  'sessions()': () => sessions({ client, prefix, secret: SECRET }),
+  'sessions()': () => sessions({ client, prefix, secret: SECRET, ...PATIENT }),
   'express-session with the store': () =>
     expressSession({
-      store: new RedisSessionStore({ client, prefix }),
+      store: new RedisSessionStore({ client, prefix, ...PATIENT }),
       secret: SECRET,
       resave: false,
       saveUninitialized: false,
