@@ -200,6 +200,15 @@ describe('awkward surroundings', () => {
     expect(site.runs.count).toBe(0);
   });
 
+  it('a stream of events reaches its client event by event', async () => {
+    const site = await plainSite(await redisOptions(), (_req, res) => {
+      res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache' });
+      res.write('data: 1\n\n');
+    });
+    await Promise.all([hangUp(site, '/'), hangUp(site, '/'), hangUp(site, '/')]);
+    expect(site.runs.count).toBe(3);
+  });
+
   it('a handler that ends twice, or writes after the end, stores what it sent', async () => {
     const site = await plainSite(await redisOptions(), (_req, res) => {
       res.on('error', () => {});

@@ -5,8 +5,13 @@ import { Readable } from 'node:stream';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from '@jest/globals';
 import compression from 'compression';
-import type { Response } from 'express';
+import express, { type Response } from 'express';
+import { responseCache } from 'express-redis-suite/response-cache';
+import { Redis } from 'ioredis';
+import { onTestEnd } from '../support/cleanup.js';
+import { serve } from '../support/http.js';
 import { connect, uniqueNamespace } from '../support/redis.js';
+import { sharedRedisUrl } from '../support/redis-server.js';
 import { expressSite, isHit, plainSite, type Site } from './site.js';
 
 const MINUTE = 'max-age=60';
@@ -101,6 +106,26 @@ describe('a page', () => {
     const [first, second] = await expectSameTwice(site);
     expect(second.headers['x-two']).toBe(first.headers['x-two']);
     expect(second.headers['content-length']).toBe('200000');
+  });
+
+  it('is the same over ioredis, and from a part of the app that is mounted under a path', async () => {
+    const client = new Redis(sharedRedisUrl());
+    onTestEnd(() => client.disconnect());
+    await client.ping();
+    const app = express();
+    const cache = responseCache({ client, namespace: uniqueNamespace(), deadlineMs: 5_000 });
+    const shop = express.Router();
+    shop.use(cache);
+    shop.get('/products', (_req, res) => {
+      res.set('Cache-Control', MINUTE).send(random);
+    });
+    app.use('/api', shop);
+    const site = await serve(app);
+    const first = await site.get('/api/products');
+    const second = await site.get('/api/products');
+    expect([isHit(first), isHit(second), second.body.equals(random)]).toEqual([false, true, true]);
+    await cache.purge(`${site.url}/api/products`);
+    expect(isHit(await site.get('/api/products'))).toBe(false);
   });
 
   it('keeps its status, reason and repeated headers', async () => {
