@@ -124,6 +124,7 @@ export function createLimiter(options: ResolvedOptions): Limiter {
     try {
       return await window.refund(key, mark, cost);
     } catch (error) {
+      spent.delete(token);
       if (isRedisTrouble(error)) return false;
       throw error;
     } finally {

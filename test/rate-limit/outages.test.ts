@@ -113,6 +113,20 @@ describe('While Redis is frozen, the limiter', () => {
     expect(await limiter.consume('me')).toMatchObject({ source: 'redis' });
   });
 
+  test('gives back later what it could not give back', async () => {
+    const { server, limiter } = await limited({ limit: 1, deadlineMs: 100 });
+    const { token } = await limiter.consume('me');
+    server.freeze();
+    expect(await limiter.refund(token as NonNullable<typeof token>)).toBe(false);
+    server.thaw();
+    const until = performance.now() + 5_000;
+    while ((await limiter.peek('me')).used > 0 && performance.now() < until) {
+      await limiter.refund(token as NonNullable<typeof token>);
+      await sleep(20);
+    }
+    expect(await limiter.consume('me')).toMatchObject({ isAllowed: true, source: 'redis' });
+  });
+
   test('repeats a denial it knows', async () => {
     const { server, limiter } = await limited({ limit: 1 });
     await limiter.consume('me');
