@@ -5,13 +5,19 @@ import { type SessionEvent, sessionChannel } from '../core/channels.js';
 export type Callback = (error?: any, data?: any) => any;
 
 /** A callback is called once, even one that throws; what it throws rejects the promise. */
-export async function answer<T>(work: Promise<T>, cb: Callback | undefined): Promise<T> {
-  if (cb === undefined) return work;
+export function answer<T>(work: Promise<T>, cb: Callback | undefined): Promise<T> {
+  if (cb !== undefined) return callBack(work, cb);
+  // `req.session.destroy()` drops the promise: an outage must not end the process for that.
+  work.catch(() => {});
+  return work;
+}
+
+async function callBack<T>(work: Promise<T>, cb: Callback): Promise<T> {
   const [error, data] = await work.then(
     (result): [unknown, NonNullable<T> | null] => [null, result ?? null],
     (failure: unknown): [unknown, null] => [failure, null],
   );
-  return cb(error, data) as T;
+  return cb(error, data);
 }
 
 /** Publishes what became of one operation, when someone listens. */

@@ -1,7 +1,8 @@
 /** Sessions on Redis: a drop-in for connect-redis, and express-session made safe around it. */
+export type { SessionState } from './known.js';
 export { login, logout, type SessionFields } from './login.js';
 export { type SessionsMiddleware, sessions } from './middleware.js';
 export type { RedisSessionStoreOptions } from './options.js';
 export type { Serializer } from './save.js';
 export type { SessionsOptions } from './settings.js';
-export { RedisSessionStore, type SessionState } from './store.js';
+export { RedisSessionStore } from './store.js';

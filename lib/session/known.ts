@@ -16,9 +16,14 @@ export interface Known {
   readonly isGone: boolean;
 }
 
-export function isUnchanged(session: Partial<SessionData>, known: Known): boolean {
-  if (isLifetimeChanged(known.lifetimeMs, cookieLifetimeMs(session))) return false;
-  return known.contents === contentsOf(session);
+/** What a store knows of a session object: never stored, as it is stored, changed since, or destroyed by others. */
+export type SessionState = 'new' | 'saved' | 'changed' | 'gone';
+
+export function stateOf(session: Partial<SessionData>, known: Known | undefined): SessionState {
+  if (known === undefined) return 'new';
+  if (known.isGone) return 'gone';
+  if (isLifetimeChanged(known.lifetimeMs, cookieLifetimeMs(session))) return 'changed';
+  return known.contents === contentsOf(session) ? 'saved' : 'changed';
 }
 
 /** Everything but the cookie, whose date moves in every request; the way express-session compares. */

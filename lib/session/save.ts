@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import type { SessionData } from 'express-session';
 import { SuiteError } from '../core/errors.js';
 import type { Guard } from '../core/guard.js';
-import type { Redis } from '../core/redis.js';
 import { runScript } from '../core/script.js';
 import { asSession } from './entry.js';
 import type { Known } from './known.js';
@@ -19,28 +18,41 @@ export interface Serializer {
 export interface Saving {
   readonly guard: Guard;
   readonly serializer: Serializer;
-  /** Of a session as it will be stored; 0 for none. */
-  readonly ttlMsOf: (session: SessionData) => number;
+  /** How long a session lives from now on, in milliseconds. */
+  readonly livesForMs: (session: SessionData) => number;
+  readonly hasTtl: boolean;
   /** For how long a save that meets other saves tries again, in milliseconds. */
   readonly patienceMs: number;
+}
+
+/** A session on its way to Redis. */
+export interface Draft {
+  readonly key: string;
+  readonly text: string;
+  readonly livesForMs: number;
 }
 
 /** What is in Redis after a save; undefined when the session was gone and nothing was written. */
 export type Saved = Pick<Known, 'stored' | 'view'> | undefined;
 
-/** A session on its way to Redis: `ttlMs` may be `NO_TTL`. */
-export interface Draft {
-  readonly key: string;
-  readonly text: string;
-  readonly ttlMs: number;
+/** Stores a session; ends it when its lifetime is over. */
+export function saveSession(saving: Saving, draft: Draft, known: Known | undefined): Promise<Saved> {
+  if (draft.livesForMs <= 0) return endSession(saving, draft, known);
+  return known === undefined ? writeSession(saving, draft) : replaceSession(saving, draft, known);
 }
 
-export const NO_TTL = 0;
+/** A later save of it would replace what was there, and that is gone. */
+async function endSession({ guard }: Saving, { key }: Draft, known: Known | undefined): Promise<Saved> {
+  await guard.run((redis) => redis.unlink(key));
+  return known ?? { stored: NOTHING, view: NOTHING };
+}
+
+const NOTHING = Buffer.alloc(0);
 
 /** A session nobody loaded, new or plain data: it is written over whatever is there. */
-export async function writeSession(guard: Guard, { key, text, ttlMs }: Draft): Promise<Saved> {
-  await guard.run((redis) => runScript(redis, saveScript, [key], [text, String(ttlMs), ''], 'bytes'));
-  const stored = Buffer.from(text);
+async function writeSession(saving: Saving, draft: Draft): Promise<Saved> {
+  await setIf(saving, draft, WHATEVER_IS_THERE);
+  const stored = Buffer.from(draft.text);
   return { stored, view: stored };
 }
 
@@ -51,14 +63,14 @@ export async function writeSession(guard: Guard, { key, text, ttlMs }: Draft): P
  *
  * @throws SuiteError ERS_SESSION_CONFLICT when others were faster each time, for `patienceMs`.
  */
-export async function replaceSession(saving: Saving, draft: Draft, known: Known): Promise<Saved> {
+async function replaceSession(saving: Saving, draft: Draft, known: Known): Promise<Saved> {
   const view = Buffer.from(draft.text);
   const startedAt = performance.now();
   let current = known.stored;
   while (performance.now() - startedAt <= saving.patienceMs) {
     const next = current === known.view ? draft : await merge(saving, draft, known.view, current);
     if (next === undefined) return undefined;
-    const [outcome, changed] = await compareAndSet(saving.guard, next, sha1(current));
+    const [outcome, changed] = await setIf(saving, next, sha1(current));
     if (outcome === GONE) return undefined;
     if (outcome === SAVED) return { stored: next === draft ? view : Buffer.from(next.text), view };
     current = changed as Buffer;
@@ -69,19 +81,24 @@ export async function replaceSession(saving: Saving, draft: Draft, known: Known)
   );
 }
 
-async function compareAndSet(
-  guard: Guard,
-  { key, text, ttlMs }: Draft,
+const WHATEVER_IS_THERE = '';
+const NO_TTL = 0;
+
+async function setIf(
+  { guard, hasTtl }: Saving,
+  { key, text, livesForMs }: Draft,
   replaced: string,
 ): Promise<[outcome: number, changed?: Buffer]> {
-  const call = (redis: Redis) =>
-    runScript(redis, saveScript, [key], [text, String(ttlMs), replaced], 'bytes');
-  return (await guard.run(call)) as [number, Buffer?];
+  const args = [text, String(hasTtl ? Math.max(livesForMs, 1) : NO_TTL), replaced];
+  return (await guard.run((redis) => runScript(redis, saveScript, [key], args, 'bytes'))) as [
+    number,
+    Buffer?,
+  ];
 }
 
 /** Undefined when what is stored now is no session: as good as gone. */
 async function merge(
-  { serializer, ttlMsOf }: Saving,
+  { serializer, livesForMs }: Saving,
   draft: Draft,
   view: Buffer,
   current: Buffer,
@@ -90,7 +107,7 @@ async function merge(
   if (theirs === undefined) return undefined;
   const base = await serializer.parse(view.toString());
   const merged = mergeSessions(base, await serializer.parse(draft.text), theirs);
-  return { key: draft.key, text: await serializer.stringify(merged), ttlMs: ttlMsOf(merged) };
+  return { key: draft.key, text: await serializer.stringify(merged), livesForMs: livesForMs(merged) };
 }
 
 /** The session in these bytes, undefined when there is none in them. */

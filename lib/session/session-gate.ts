@@ -40,7 +40,8 @@ export function sessionGate(circumstances: Circumstances): SessionGate {
   // In this process a save cannot fail and is done when it returns.
   const redisStore = store instanceof RedisSessionStore ? store : undefined;
   let mustResave = settings.resave === true;
-  if (first && cookieId !== undefined) redisStore?.touch(cookieId, first as SessionData).catch(ignore);
+  // Done by the read already, where the script could tell the lifetime. If this fails, nothing is lost of what was loaded.
+  if (first && cookieId !== undefined) redisStore?.touch(cookieId, first as SessionData);
 
   return { mustWait, settle, giveUp, isGone };
 
@@ -61,7 +62,7 @@ export function sessionGate(circumstances: Circumstances): SessionGate {
   }
 
   function isGone(): boolean {
-    return req.session != null && redisStore?.stateOf(req.session) === 'gone';
+    return req.session != null && redisStore?.isGone(req.session) === true;
   }
 
   /** A session that the browser does not know yet, and that has something in it, or is wanted empty. */
@@ -104,6 +105,3 @@ function save(session: Session): Promise<void> {
     session.touch().save((error: unknown) => (error ? reject(error) : resolve()));
   });
 }
-
-/** Of what was loaded nothing is lost when its life could not be prolonged. */
-function ignore(): void {}

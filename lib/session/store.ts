@@ -5,19 +5,16 @@ import { type Guard, guardRedis } from '../core/guard.js';
 import { runScript } from '../core/script.js';
 import { answer, answerAtOnce, type Callback, observe } from './answer.js';
 import { cookieOf } from './entry.js';
-import { contentsOf, isUnchanged, type Known } from './known.js';
+import { contentsOf, type Known, type SessionState, stateOf } from './known.js';
 import { cookieLifetimeMs, fallbackMs, isLifetimeChanged, lifetimeMsOf } from './lifetime.js';
 import { allIds, allSessions, guardListing, type ListedSession, removeAll } from './listing.js';
 import { DEFAULT_DEADLINE_MS, type RedisSessionStoreOptions, requireSound } from './options.js';
 import { readScript } from './read.lua.js';
-import { NO_TTL, readable, replaceSession, type Saved, writeSession } from './save.js';
+import { readable, type Saving, saveSession } from './save.js';
 import { touchScript } from './touch.lua.js';
 import { Turns } from './turns.js';
 
 type Request = Parameters<RedisStore['createSession']>[0];
-
-/** What a store knows of a session object: never stored, as it is stored, changed since, or destroyed by others. */
-export type SessionState = 'new' | 'saved' | 'changed' | 'gone';
 
 /**
  * A drop-in for `RedisStore` of connect-redis 9 and 10; both may work on the same sessions at the same time.
@@ -119,10 +116,12 @@ export class RedisSessionStore extends RedisStore {
 
   /** For `sessions()`: whether a session object has to be saved. */
   stateOf(session: Partial<SessionData>): SessionState {
-    const known = this.#known.get(session);
-    if (known === undefined) return 'new';
-    if (known.isGone) return 'gone';
-    return isUnchanged(session, known) ? 'saved' : 'changed';
+    return stateOf(session, this.#known.get(session));
+  }
+
+  /** For `sessions()`: whether a save found that the session had been destroyed meanwhile. */
+  isGone(session: Partial<SessionData>): boolean {
+    return this.#known.get(session)?.isGone === true;
   }
 
   /** For `sessions()`: the save or destroy of this id that is under way, undefined when none is. */
@@ -159,15 +158,15 @@ export class RedisSessionStore extends RedisStore {
       isSlid: true,
       isGone: false,
     };
-    const livesForMs = lifetimeMsOf(session, this.ttl, Date.now());
+    const livesForMs = this.#livesForMs(session);
     const text = Promise.resolve(this.serializer.stringify(session));
     // It may fail while this waits for its turn; it is awaited then.
     text.catch(() => {});
     return this.#turns.take(sid, async () => {
       const known = this.#known.get(session);
       if (known?.isGone) return null;
-      const saved =
-        livesForMs > 0 ? await this.#put(sid, await text, livesForMs, known) : await this.#end(sid, known);
+      const draft = { key: this.prefix + sid, text: await text, livesForMs };
+      const saved = await saveSession(this.#saving(), draft, known);
       // Of plain data nobody can say later whether it is the same session still, so nothing is remembered of it.
       if (known === undefined && !isOfRequest(session)) return null;
       this.#known.set(session, saved ? { ...saved, ...snapshot } : { ...(known as Known), isGone: true });
@@ -175,26 +174,8 @@ export class RedisSessionStore extends RedisStore {
     });
   }
 
-  #put(sid: string, text: string, livesForMs: number, known: Known | undefined): Promise<Saved> {
-    const draft = { key: this.prefix + sid, text, ttlMs: this.#ttlMs(livesForMs) };
-    if (known === undefined) return writeSession(this.#guard, draft);
-    const ttlMsOf = (session: SessionData) => this.#ttlMs(lifetimeMsOf(session, this.ttl, Date.now()));
-    const { serializer } = this;
-    return replaceSession(
-      { guard: this.#guard, serializer, ttlMsOf, patienceMs: this.#deadlineMs },
-      draft,
-      known,
-    );
-  }
-
-  /** What a later save of it would replace is what was there, and that is gone. */
-  async #end(sid: string, known: Known | undefined): Promise<Saved> {
-    await this.#remove(sid);
-    return known ?? { stored: NOTHING, view: NOTHING };
-  }
-
   async #slide(sid: string, session: SessionData): Promise<null> {
-    const livesForMs = lifetimeMsOf(session, this.ttl, Date.now());
+    const livesForMs = this.#livesForMs(session);
     // An ended lifetime is a matter for `set`: a touch destroys nothing.
     if (livesForMs <= 0) return null;
     await this.#guard.run((redis) =>
@@ -208,12 +189,20 @@ export class RedisSessionStore extends RedisStore {
     return null;
   }
 
-  #ttlMs(livesForMs: number): number {
-    return this.disableTTL ? NO_TTL : Math.max(livesForMs, 1);
+  #livesForMs(session: SessionData): number {
+    return lifetimeMsOf(session, this.ttl, Date.now());
+  }
+
+  #saving(): Saving {
+    return {
+      guard: this.#guard,
+      serializer: this.serializer,
+      livesForMs: (session) => this.#livesForMs(session),
+      hasTtl: !this.disableTTL,
+      patienceMs: this.#deadlineMs,
+    };
   }
 }
-
-const NOTHING = Buffer.alloc(0);
 
 function isOfRequest(session: SessionData): boolean {
   return typeof (session as Partial<Session>).save === 'function';

@@ -204,6 +204,22 @@ describe('the store alone', () => {
     server.thaw();
   });
 
+  it('ends no process for a promise that nobody looks at', async () => {
+    const store = new RedisSessionStore({ client, deadlineMs: 50 });
+    server.freeze();
+    let isUnhandled = false;
+    const note = () => {
+      isUnhandled = true;
+    };
+    process.on('unhandledRejection', note);
+    store.destroy('id');
+    await expect(store.get('id')).rejects.toThrow();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    process.off('unhandledRejection', note);
+    expect(isUnhandled).toBe(false);
+    server.thaw();
+  });
+
   it('may be made before there is a Redis', async () => {
     await server.kill();
     const store = new RedisSessionStore({ client });
