@@ -1,7 +1,7 @@
 /** Walks the keys of one Redis server with SCAN: each page found by one command, in steps that grow. */
 import { globEscaped } from './keys.js';
 
-export interface ScanPage {
+interface ScanPage {
   readonly cursor: string;
   readonly keys: readonly string[];
 }

@@ -10,7 +10,7 @@ import { type Wire, wireTo } from '../support/network.js';
 import { RedisServer } from '../support/redis-server.js';
 
 export const FEATURES = ['rate-limit', 'session', 'response-cache', 'cache-aside'] as const;
-export type Feature = (typeof FEATURES)[number];
+type Feature = (typeof FEATURES)[number];
 
 /** How long a feature waits for one Redis call, in milliseconds: its default. */
 export const DEADLINE_MS: Record<Feature, number> = {
@@ -51,7 +51,7 @@ export interface Fault {
   strike(scene: Scene): Promise<void>;
 }
 
-export interface Row {
+interface Row {
   readonly feature: Feature;
   readonly requests: number;
   /** Such as `200: 130, 503: 20`. */
