@@ -213,6 +213,8 @@ describe('the store alone', () => {
     };
     process.on('unhandledRejection', note);
     store.destroy('id');
+    store.set('id', { cookie: {} } as never);
+    store.get('other');
     await expect(store.get('id')).rejects.toThrow();
     await new Promise((resolve) => setTimeout(resolve, 50));
     process.off('unhandledRejection', note);
