@@ -114,9 +114,9 @@ describe('a Redis that dies and comes back under traffic', () => {
     const { statuses, slowestMs } = await traffic.stop();
 
     expect([...statuses.keys()]).toEqual([200]);
-    expect(statuses.get(200)).toBeGreaterThan(100);
-    expect(slowestMs).toBeLessThan(2000);
-    expect(backAfterMs).toBeLessThan(3000);
+    expect(statuses.get(200)).toBeGreaterThan(30);
+    expect(slowestMs).toBeLessThan(5000);
+    expect(backAfterMs).toBeLessThan(5000);
     expect(demo.output()).toMatch(/redis: away .*\n(.*\n)*redis: in use again/);
     demo.signal('SIGTERM');
     expect(await demo.ended()).toBe(0);
@@ -126,7 +126,8 @@ describe('a Redis that dies and comes back under traffic', () => {
     const server = await RedisServer.start();
     const demo = await start({ REDIS_URL: server.url });
     const browser = demo.browser();
-    await browser.send('/api/login', { body: ada });
+    const first = await browser.send('/api/login', { body: ada });
+    expect(first.status).toBe(200);
     await server.kill();
     const away = await browser.get('/api/me');
     expect([away.status, away.headers['retry-after'], away.headers['set-cookie']]).toEqual([
@@ -181,8 +182,9 @@ describe('ending', () => {
       await overAgent(demo, idle);
 
       gate.hold();
-      const underWay = Array.from({ length: 20 }, () => demo.get('/api/products'));
-      await until(async () => gate.held() > 0);
+      // As many as the pool has connections, so that all of them are held up on their way to Postgres.
+      const underWay = Array.from({ length: 10 }, () => demo.get('/api/products'));
+      await until(async () => gate.held() >= underWay.length);
       demo.signal(signal);
       await until(async () => demo.output().includes('finishing the requests under way'));
       await until(() => isRefused(demo));
