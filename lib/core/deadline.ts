@@ -26,7 +26,7 @@ export function startDeadline(ms: number, onMissed: () => void): () => void {
       const isLate = performance.now() - dueAt > ms / 10;
       if (!isLate || extensions === MAX_EXTENSIONS) return afterSocketsWerePolled(miss);
       extensions += 1;
-      timer = arm(ms / 4);
+      timer = arm(ms / 2);
     }, delay).unref();
   }
 

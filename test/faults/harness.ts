@@ -9,7 +9,7 @@ import { type Browser, talkTo } from '../support/http.js';
 import { type Wire, wireTo } from '../support/network.js';
 import { RedisServer } from '../support/redis-server.js';
 
-export const FEATURES = ['rate-limit', 'session', 'response-cache', 'cache-aside'] as const;
+const FEATURES = ['rate-limit', 'session', 'response-cache', 'cache-aside'] as const;
 type Feature = (typeof FEATURES)[number];
 
 /** How long a feature waits for one Redis call, in milliseconds: its default. */
