@@ -1,4 +1,5 @@
 /** A wire between an app and Redis that can be cut, slowed down or turned into a black hole while it is in use. */
+import { execFileSync } from 'node:child_process';
 import net from 'node:net';
 import { onTestEnd } from './cleanup.js';
 
@@ -20,6 +21,9 @@ export interface Wire {
 
 type Mode = 'pass' | 'swallow';
 
+/** In a network namespace of its own, which `npm run faults` makes where it may, packets are dropped for real. */
+const hasPacketFilter = process.env.PACKET_FILTER === 'nft';
+
 /** Listens on a free loopback port and passes everything on to `port`, until the test ends. */
 export async function wireTo(port: number): Promise<Wire> {
   const pairs = new Set<Pair>();
@@ -28,7 +32,7 @@ export async function wireTo(port: number): Promise<Wire> {
   let bytesLeft = Number.POSITIVE_INFINITY;
 
   const server = net.createServer(function connect(near) {
-    const pair: Pair = { near, far: undefined, isDead: mode === 'swallow' };
+    const pair: Pair = { near, far: undefined, isDead: mode === 'swallow' && !hasPacketFilter };
     pairs.add(pair);
     near.on('error', () => {});
     near.on('close', () => {
@@ -62,12 +66,14 @@ export async function wireTo(port: number): Promise<Wire> {
     port: address.port,
     url: `redis://127.0.0.1:${address.port}`,
     mend() {
+      if (hasPacketFilter && mode === 'swallow') nft(`delete table inet wire${address.port}`);
       mode = 'pass';
       delayMs = 0;
       bytesLeft = Number.POSITIVE_INFINITY;
     },
     swallow() {
       mode = 'swallow';
+      if (hasPacketFilter) return dropPackets(address.port);
       for (const pair of pairs) pair.isDead = true;
     },
     delay(ms) {
@@ -87,4 +93,14 @@ interface Pair {
   readonly near: net.Socket;
   far: net.Socket | undefined;
   isDead: boolean;
+}
+
+function dropPackets(port: number): void {
+  const drop = (side: string) => `add rule inet wire${port} lost tcp ${side} ${port} drop`;
+  const chain = `add chain inet wire${port} lost { type filter hook input priority 0; }`;
+  nft([`add table inet wire${port}`, chain, drop('dport'), drop('sport')].join('\n'));
+}
+
+function nft(commands: string): void {
+  execFileSync('nft', ['-f', '-'], { input: `${commands}\n` });
 }
