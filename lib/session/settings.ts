@@ -19,7 +19,7 @@ export interface SessionsOptions
 }
 
 /** express-session's own options, with the ones decided that it would warn about. */
-export type ExpressSessionSettings = SessionOptions & { readonly cookie: NonNullable<CookieOption> };
+type ExpressSessionSettings = SessionOptions & { readonly cookie: NonNullable<CookieOption> };
 
 export interface SessionsSettings {
   readonly onRedisDown: 'error' | 'anonymous';
