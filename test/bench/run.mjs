@@ -1,0 +1,56 @@
+// `npm run bench -- rate-limit session --quick --json`: installs, builds, starts a Redis of its own, and measures.
+//
+// Without a name it runs all benches. --quick takes less than a minute and is less sure; --json prints data instead of tables.
+
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ensureInstalled } from '../../demo-app/setup/install.mjs';
+import { reason, say } from '../../demo-app/setup/log.mjs';
+import { ask } from '../../demo-app/setup/programs.mjs';
+import { howToGetRedis, startRedis } from '../../demo-app/setup/redis.mjs';
+import { startChild } from '../../demo-app/setup/signals.mjs';
+
+const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
+const BUILT_WITHIN_MS = 120_000;
+const STOPPED_WITHIN_MS = 3_000;
+
+try {
+  process.exitCode = await bench();
+} catch (error) {
+  say(reason(error));
+  process.exitCode = 1;
+}
+
+/** @returns {Promise<number>} the exit code */
+async function bench() {
+  await ensureInstalled();
+  await build();
+  const redis = await startRedis();
+  if (!redis) {
+    say(`there is no Redis to measure with; type: ${howToGetRedis()}`);
+    return 1;
+  }
+  say(`Redis ${redis.url} (${redis.description})`);
+  const program = ['--import', import.meta.resolve('tsx'), 'test/bench/main.ts', ...process.argv.slice(2)];
+  const { ended } = startChild(program, {
+    cwd: REPOSITORY,
+    env: { ...process.env, BENCH_REDIS_URL: redis.url },
+    stdio: 'inherit',
+    stopSignal: 'SIGTERM',
+    graceMs: STOPPED_WITHIN_MS,
+  });
+  const code = await ended;
+  await redis.stop();
+  return code;
+}
+
+// What users run is the package as built, not its sources through a loader.
+async function build() {
+  const compiler = join(REPOSITORY, 'node_modules', 'typescript', 'bin', 'tsc');
+  const settings = join(REPOSITORY, 'lib', 'tsconfig.esm.json');
+  const { ok, stdout } = await ask(process.execPath, [compiler, '-p', settings], {
+    timeoutMs: BUILT_WITHIN_MS,
+  });
+  if (!ok) throw new Error(`the build failed: ${stdout.trim()}`);
+  say('built dist/esm');
+}
