@@ -36,7 +36,7 @@ export function circumstancesOf(redisVersion: string): Circumstances {
 
 export function spellCircumstances({ date, machine, versions }: Circumstances): string {
   const spelled = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
-  return `${date}\n${machine}\n${spelled.join(', ')}\n`;
+  return `${date}\n${machine}\n${spelled.join(', ')}\nFigures are medians, in brackets the middle half of the rounds; ratios are of the same rounds.\n`;
 }
 
 export function spellResult(result: Result): string {

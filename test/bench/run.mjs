@@ -1,6 +1,7 @@
-// `npm run bench -- rate-limit session --quick --json`: installs, builds, starts a Redis of its own, and measures.
+// `npm run bench -- rate-limit --quick`: installs, builds, starts a Redis of its own, and measures.
 //
-// Without a name it runs all benches. --quick takes less than a minute and is less sure; --json prints data instead of tables.
+// Without a name it runs all benches. --quick takes less than a minute and is less sure; --json prints data instead of
+// tables: `npm run -s bench -- --json > figures.json`.
 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -33,8 +33,8 @@ export const rateLimitPlan: Plan = {
   name: 'rate-limit',
   about: `Each request is a GET behind a proxy (X-Forwarded-For), limited to ${LIMIT} per address and hour, answered with the X-RateLimit fields.`,
   effort: {
-    full: { rounds: 11, requestsPerRound: 4_000, warmUpRequests: 8_000, connections: CONNECTIONS },
-    quick: { rounds: 5, requestsPerRound: 1_200, warmUpRequests: 3_000, connections: CONNECTIONS },
+    full: { rounds: 31, requestsPerRound: 1_600, warmUpRequests: 8_000, connections: CONNECTIONS },
+    quick: { rounds: 9, requestsPerRound: 700, warmUpRequests: 3_000, connections: CONNECTIONS },
   },
   scenarios: [allowed, denied],
   floor: FLOOR,

@@ -26,8 +26,8 @@ export const sessionPlan: Plan = {
   name: 'session',
   about: 'Each request is a GET with the cookie of a session of about 200 bytes that lives for an hour.',
   effort: {
-    full: { rounds: 11, requestsPerRound: 4_000, warmUpRequests: 8_000, connections: CONNECTIONS },
-    quick: { rounds: 5, requestsPerRound: 1_200, warmUpRequests: 3_000, connections: CONNECTIONS },
+    full: { rounds: 31, requestsPerRound: 1_600, warmUpRequests: 8_000, connections: CONNECTIONS },
+    quick: { rounds: 9, requestsPerRound: 700, warmUpRequests: 3_000, connections: CONNECTIONS },
   },
   scenarios: [read, changed],
   floor: FLOOR,
