@@ -67,7 +67,7 @@ async function replaceSession(saving: Saving, draft: Draft, known: Known): Promi
   const view = Buffer.from(draft.text);
   const startedAt = performance.now();
   let current = known.stored;
-  while (performance.now() - startedAt <= saving.patienceMs) {
+  for (let tries = 0; tries < MIN_TRIES || performance.now() - startedAt <= saving.patienceMs; tries += 1) {
     const next = current === known.view ? draft : await merge(saving, draft, known.view, current);
     if (next === undefined) return undefined;
     const [outcome, changed] = await setIf(saving, next, sha1(current));
