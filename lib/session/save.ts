@@ -83,6 +83,8 @@ async function replaceSession(saving: Saving, draft: Draft, known: Known): Promi
 
 const WHATEVER_IS_THERE = '';
 const NO_TTL = 0;
+/** However long they take: in an app that blocks itself, two round trips may take longer than the patience. */
+const MIN_TRIES = 3;
 
 async function setIf(
   { guard, hasTtl }: Saving,
