@@ -4,8 +4,8 @@ export { type Cache, type CacheOptions, createCache } from './cache-aside/index.
 export {
   ipKeyGenerator,
   MemoryStore,
-  type Options as RateLimitOptions,
   type RateLimitInfo,
+  type RateLimitOptions,
   type RateLimitRequestHandler,
   rateLimit,
 } from './rate-limit/index.js';

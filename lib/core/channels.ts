@@ -11,7 +11,8 @@ export interface EventChannel<Event> {
 export interface RateLimitEvent {
   /** The limiter's `name`. */
   readonly name: string;
-  readonly decision: 'allow' | 'deny' | 'skip' | 'refuse';
+  /** `would-deny`: a limiter on trial (`dryRun`) let it pass. `refuse`: Redis is away and the policy says no. */
+  readonly decision: 'allow' | 'deny' | 'would-deny' | 'skip' | 'refuse';
   /** Who decided: Redis, this process' own window, or this process repeating an earlier denial. */
   readonly source: 'redis' | 'memory' | 'denial' | 'policy' | 'store';
   readonly durationMs: number;

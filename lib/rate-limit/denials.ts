@@ -12,6 +12,7 @@ interface Denial {
   readonly limit: number;
   readonly cost: number;
   readonly used: number;
+  readonly which: number;
   readonly resetAt: number;
   readonly fitsAt: number;
   askAgainAt: number;
@@ -36,6 +37,7 @@ export class Denials {
       resetMs: Math.max(0, denial.resetAt - now),
       retryMs: denial.fitsAt - now,
       mark: 0,
+      which: denial.which,
     };
   }
 
@@ -51,6 +53,7 @@ export class Denials {
       limit,
       cost,
       used: verdict.used,
+      which: verdict.which,
       resetAt: sentAt + (verdict.resetMs ?? 0),
       fitsAt: sentAt + verdict.retryMs,
       askAgainAt: sentAt + ASK_AGAIN_AFTER_MS,

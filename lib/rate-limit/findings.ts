@@ -102,7 +102,7 @@ export const FINDINGS: Readonly<Record<FindingName, Finding>> = {
   invalidHits: ['ERR_ERL_INVALID_HITS', 'The store returned a `totalHits` that is no positive integer.'],
   unknownDraft: [
     'ERR_ERL_HEADERS_UNSUPPORTED_DRAFT_VERSION',
-    "`standardHeaders` has to be true, false, 'draft-6', 'draft-7' or 'draft-8'.",
+    "`standardHeaders` has to be true, false, 'draft-6', 'draft-7', 'draft-8' or 'draft-11'.",
   ],
   noResetTime: [
     'ERR_ERL_HEADERS_NO_RESET',

@@ -1,17 +1,20 @@
-/** What a limiter tells the client: express-rate-limit's header fields, byte for byte, as pure tables. */
+/** What a limiter tells the client: express-rate-limit's header fields, byte for byte, and a later draft, as pure tables. */
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
+import { type Item, serializeList } from 'structured-headers';
+import type { DraftVersion } from './options.js';
+import type { Policy } from './policies.js';
 
-/** The drafts of `RateLimit header fields for HTTP` (draft-ietf-httpapi-ratelimit-headers) that can be spelled. */
-export type DraftHeadersVersion = 'draft-6' | 'draft-7' | 'draft-8';
-
+/** Of several windows, the numbers of the tightest. */
 export interface Facts {
   readonly limit: number;
   readonly remaining: number;
   /** Undefined when a store cannot tell. */
   readonly resetTime: Date | undefined;
   readonly windowMs: number;
-  /** The client's key; draft 8 shows a hash of it. */
+  /** All windows, where there are several. */
+  readonly policies: readonly Policy[];
+  /** The client's key; drafts 8 and 11 show a hash of it. */
   readonly key: string;
 }
 
@@ -29,13 +32,17 @@ export function legacyFields({ limit, remaining, resetTime }: Facts, now: Date):
   return [...fields, field('Date', now.toUTCString()), field('X-RateLimit-Reset', resetAtSeconds)];
 }
 
-/** @param policy its name; only draft 8 has one */
-export function draftFields(version: DraftHeadersVersion, facts: Facts, now: Date, policy: string): Field[] {
-  return DRAFTS[version](facts, resetSeconds(facts, now), Math.ceil(facts.windowMs / 1000), policy);
+/** @param policy the name of the window that the facts are about; older drafts have none */
+export function draftFields(version: DraftVersion, facts: Facts, now: Date, policy: string): Field[] {
+  return DRAFTS[version](facts, resetSeconds(facts, now), policy);
 }
 
-export function isDraft(version: unknown): version is DraftHeadersVersion {
+export function isDraft(version: unknown): version is DraftVersion {
   return typeof version === 'string' && Object.hasOwn(DRAFTS, version);
+}
+
+export function hasPolicyNames(version: DraftVersion): boolean {
+  return version === 'draft-8' || version === 'draft-11';
 }
 
 /** Whole seconds to wait, at least 1. RFC 9110 10.2.3: "A delay-seconds value is a non-negative decimal integer". */
@@ -51,24 +58,66 @@ export function writeFields(res: ServerResponse, fields: readonly Field[]): void
   }
 }
 
-type Spelling = (facts: Facts, reset: number, windowSeconds: number, policy: string) => Field[];
+type Spelling = (facts: Facts, reset: number, policy: string) => Field[];
 
-const DRAFTS: Record<DraftHeadersVersion, Spelling> = {
-  'draft-6': ({ limit, remaining }, reset, windowSeconds) => [
-    field('RateLimit-Policy', `${limit};w=${windowSeconds}`),
-    field('RateLimit-Limit', limit),
-    field('RateLimit-Remaining', remaining),
+const DRAFTS: Record<DraftVersion, Spelling> = {
+  'draft-6': (facts, reset) => [
+    field('RateLimit-Policy', oldPolicies(facts)),
+    field('RateLimit-Limit', facts.limit),
+    field('RateLimit-Remaining', facts.remaining),
     field('RateLimit-Reset', reset),
   ],
-  'draft-7': ({ limit, remaining }, reset, windowSeconds) => [
-    field('RateLimit-Policy', `${limit};w=${windowSeconds}`),
-    field('RateLimit', `limit=${limit}, remaining=${remaining}, reset=${reset}`),
+  'draft-7': (facts, reset) => [
+    field('RateLimit-Policy', oldPolicies(facts)),
+    field('RateLimit', `limit=${facts.limit}, remaining=${facts.remaining}, reset=${reset}`),
   ],
-  'draft-8': ({ limit, remaining, key }, reset, windowSeconds, policy) => [
-    appended('RateLimit', `"${policy}"; r=${remaining}; t=${reset}`),
-    appended('RateLimit-Policy', `"${policy}"; q=${limit}; w=${windowSeconds}; pk=:${partitionKey(key)}:`),
+  'draft-8': (facts, reset, policy) => [
+    appended('RateLimit', `"${policy}"; r=${facts.remaining}; t=${reset}`),
+    ...policiesIn(facts, policy).map(({ name, limit, windowMs }) =>
+      appended(
+        'RateLimit-Policy',
+        `"${name}"; q=${limit}; w=${inSeconds(windowMs)}; pk=:${Buffer.from(partition(facts.key)).toString('base64')}:`,
+      ),
+    ),
+  ],
+  // Without `qu`: the default unit is requests, and what `cost` counts has no unit that is registered.
+  'draft-11': (facts, reset, policy) => [
+    appended('RateLimit', serializeList([item(policy, facts, { r: facts.remaining, t: reset })])),
+    appended(
+      'RateLimit-Policy',
+      serializeList(
+        policiesIn(facts, policy).map(({ name, limit, windowMs }) =>
+          item(name, facts, { q: limit, w: inSeconds(windowMs) }),
+        ),
+      ),
+    ),
   ],
 };
+
+function oldPolicies(facts: Facts): string {
+  return policiesIn(facts, '')
+    .map(({ limit, windowMs }) => `${limit};w=${inSeconds(windowMs)}`)
+    .join(', ');
+}
+
+function policiesIn({ policies, limit, windowMs }: Facts, name: string): readonly Policy[] {
+  return policies.length > 0 ? policies : [{ name, limit, windowMs }];
+}
+
+function inSeconds(ms: number): number {
+  return Math.ceil(ms / 1000);
+}
+
+const LARGEST_INTEGER = 999_999_999_999_999;
+
+/** RFC 9651 3.3.1 knows integers of 15 digits and 3.3.3 strings of printable ASCII. */
+function item(name: string, { key }: Facts, numbers: Record<string, number>): Item {
+  const parameters = new Map<string, number | Buffer>();
+  for (const [parameter, value] of Object.entries(numbers))
+    parameters.set(parameter, Math.min(value, LARGEST_INTEGER));
+  parameters.set('pk', Buffer.from(partition(key), 'hex'));
+  return [name.replace(/[^ -~]/g, '_'), parameters];
+}
 
 function field(name: string, value: string | number): Field {
   return { name, value: String(value) };
@@ -79,12 +128,11 @@ function appended(name: string, value: string): Field {
 }
 
 function resetSeconds({ resetTime, windowMs }: Facts, now: Date): number {
-  if (resetTime === undefined) return Math.ceil(windowMs / 1000);
+  if (resetTime === undefined) return inSeconds(windowMs);
   return Math.max(0, Math.ceil((resetTime.getTime() - now.getTime()) / 1000));
 }
 
 /** Tells clients apart without telling who they are. */
-function partitionKey(key: string): string {
-  const hash = createHash('sha256').update(key).digest('hex').slice(0, 12);
-  return Buffer.from(hash).toString('base64');
+function partition(key: string): string {
+  return createHash('sha256').update(key).digest('hex').slice(0, 12);
 }

@@ -1,7 +1,6 @@
 /** Rate limiting: an exact sliding window, in Redis or in this process, in place of express-rate-limit. */
 export { ipKeyGenerator } from './client-key.js';
 export type { EnabledValidations } from './findings.js';
-export type { DraftHeadersVersion } from './headers.js';
 export type { RateLimitDecision, RefundToken } from './limiter.js';
 export { MemoryStore } from './memory-store.js';
 export { type RateLimiter, rateLimit, rateLimit as default } from './middleware.js';
@@ -9,6 +8,8 @@ export type {
   AugmentedRequest,
   ClientRateLimitInfo,
   Cost,
+  DraftHeadersVersion,
+  DraftVersion,
   IncrementCallback,
   IncrementResponse,
   LegacyStore,
@@ -18,9 +19,11 @@ export type {
   Options,
   RateLimitExceededEventHandler,
   RateLimitInfo,
+  RateLimitOptions,
+  RateLimitPolicy,
   RateLimitReachedEventHandler,
   Store,
   ValueDeterminingMiddleware,
 } from './options.js';
-export { DAY, HOUR, MINUTE, SECOND } from './policy-name.js';
+export { DAY, HOUR, MINUTE, SECOND } from './policies.js';
 export type { Quota, RateLimitRequestHandler } from './quota.js';

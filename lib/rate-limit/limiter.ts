@@ -1,15 +1,11 @@
 /** Decides: repeats a denial that still holds, else asks the window, else follows the policy for outages. */
 import { type RateLimitEvent, rateLimitChannel } from '../core/channels.js';
 import { isRedisTrouble } from '../core/errors.js';
-import { guardRedis } from '../core/guard.js';
-import { namespacePrefix } from '../core/keys.js';
+import { chooseWindow, shapeOf } from './choose-window.js';
 import { Denials } from './denials.js';
 import { MemoryWindow } from './memory-window.js';
-import type { Options } from './options.js';
-import { claimName, RedisWindow } from './redis-window.js';
 import type { ResolvedOptions } from './resolve-options.js';
-import { asStore, StoreWindow, startStore } from './store-window.js';
-import type { Demand, Verdict, Window } from './window.js';
+import type { Demand, Verdict } from './window.js';
 
 /** What to give `refund` to take a request back. Plain data: another process may do it. */
 export interface RefundToken {
@@ -23,6 +19,8 @@ export interface RefundToken {
 /** A limiter's answer. */
 export interface RateLimitDecision {
   readonly isAllowed: boolean;
+  /** Of several windows, the name of the tightest: it is the one that the numbers are about. */
+  readonly policy?: string;
   readonly limit: number;
   /** Live units, this request's among them when they were recorded. */
   readonly used: number;
@@ -58,9 +56,9 @@ export interface Limiter {
 const RETRY_AFTER_OUTAGE_MS = 1000;
 
 export function createLimiter(options: ResolvedOptions): Limiter {
-  const { name, windowMs, onRedisDown, expectedProcesses, passOnStoreError, countRejected, logger } = options;
+  const { onRedisDown, passOnStoreError, countRejected, logger, policies } = options;
   const { window, source, scope } = chooseWindow(options);
-  const local = new MemoryWindow(windowMs);
+  const local = new MemoryWindow(shapeOf(options, shareOfLimit));
   // Where rejected requests count, each of them has to reach the window.
   const denials = source === 'redis' && !countRejected ? new Denials() : undefined;
   const spent = new WeakSet<RefundToken>();
@@ -69,7 +67,7 @@ export function createLimiter(options: ResolvedOptions): Limiter {
   async function take(question: Question): Promise<RateLimitDecision> {
     const askedAt = performance.now();
     const decision = await decide(question, record, askedAt);
-    if (rateLimitChannel.hasSubscribers) rateLimitChannel.publish(describe(name, decision, askedAt));
+    if (rateLimitChannel.hasSubscribers) rateLimitChannel.publish(eventOf(options, decision, askedAt));
     return decision;
   }
 
@@ -77,12 +75,12 @@ export function createLimiter(options: ResolvedOptions): Limiter {
     const { key, limit, cost } = question;
     if (limit === Number.POSITIVE_INFINITY) return unlimited(question);
     const denial = denials?.find(key, limit, cost, now);
-    if (denial !== undefined) return toDecision(question, denial, 'denial');
+    if (denial !== undefined) return describe(question, denial, 'denial');
     try {
       const verdict = await window.take(key, { cost, limit, record });
       if (verdict.isAllowed) denials?.forget(key);
       else denials?.remember(key, limit, cost, now, verdict);
-      return toDecision(question, verdict, source);
+      return describe(question, verdict, source);
     } catch (error) {
       return withoutWindow(question, record, error);
     }
@@ -98,19 +96,38 @@ export function createLimiter(options: ResolvedOptions): Limiter {
     return decideLocally(question, record);
   }
 
-  /** By this process' share of the limit. A cost that the whole limit allows fits into an unused share. */
+  /** By this process' share of each limit. A cost that the whole limit allows fits into an unused share. */
   function decideLocally({ key, limit, cost }: Question, record: Demand['record']): RateLimitDecision {
-    const share = Math.min(limit, Math.max(1, Math.floor(limit / expectedProcesses)));
-    const charged = cost > limit ? cost : Math.min(cost, share);
-    const verdict = local.take(key, { limit: share, cost: charged, record });
-    return { ...toDecision({ key, limit: share, cost: charged }, verdict, 'memory', true), limit };
+    const limits = [limit, ...policies.slice(1).map((policy) => policy.limit)];
+    const isTooMuch = limits.some((most) => cost > most);
+    const charged = isTooMuch ? cost : Math.min(cost, ...limits.map(shareOfLimit));
+    const verdict = local.take(key, { limit: shareOfLimit(limit), cost: charged, record });
+    return describe({ key, limit, cost: charged }, verdict, 'memory');
+  }
+
+  function shareOfLimit(limit: number): number {
+    return Math.min(limit, Math.max(1, Math.floor(limit / options.expectedProcesses)));
+  }
+
+  function describe(
+    { key, limit, cost }: Question,
+    { isAllowed, used, resetMs, retryMs, mark, which }: Verdict,
+    source: RateLimitDecision['source'],
+  ): RateLimitDecision {
+    const isLocal = source === 'memory' && options.client !== undefined;
+    const policy = policies[which];
+    const most = policy?.limit ?? limit;
+    const remaining = Math.max(0, (isLocal ? shareOfLimit(most) : most) - used);
+    const decision = { isAllowed, limit: most, used, remaining, resetMs, retryAfterMs: retryMs, source };
+    const named = policy === undefined ? decision : { ...decision, policy: policy.name };
+    return mark === 0 ? named : { ...named, token: { key, mark, cost, isLocal } };
   }
 
   async function look(question: Question): Promise<RateLimitDecision> {
     const { key, cost, limit } = question;
     if (limit === Number.POSITIVE_INFINITY) return unlimited({ ...question, cost: 0 });
     try {
-      return toDecision(question, await window.take(key, { cost, limit, record: 'never' }), source);
+      return describe(question, await window.take(key, { cost, limit, record: 'never' }), source);
     } catch (error) {
       return withoutWindow(question, 'never', error);
     }
@@ -144,46 +161,9 @@ export function createLimiter(options: ResolvedOptions): Limiter {
   return { scope, take, look, refund, forget };
 }
 
-interface Choice {
-  readonly window: Window;
-  readonly source: 'redis' | 'store' | 'memory';
-  readonly scope: unknown;
-}
-
-function chooseWindow(options: ResolvedOptions): Choice {
-  const { client, windowMs, name, namespace, deadlineMs, validations } = options;
-  if (options.store !== undefined) {
-    const store = asStore(options.store);
-    validations.checkStore(store);
-    startStore(store, options as unknown as Options, options.logger);
-    const window = new StoreWindow(store, windowMs, (hits) => validations.checkHits(hits));
-    const scope = store.localKeys ? store : `${store.constructor.name} ${store.prefix ?? ''}`;
-    return { window, source: 'store', scope };
-  }
-  if (client === undefined) {
-    const window = new MemoryWindow(windowMs);
-    return { window, source: 'memory', scope: window };
-  }
-  const prefix = `${namespacePrefix(namespace)}rl:${name}:`;
-  const guard = guardRedis(client, { feature: 'rate-limit', deadlineMs });
-  const scope = claimName(client, prefix, name, windowMs);
-  return { window: new RedisWindow(guard, prefix, windowMs), source: 'redis', scope };
-}
-
-function toDecision(
-  { key, limit, cost }: Question,
-  { isAllowed, used, resetMs, retryMs, mark }: Verdict,
-  source: RateLimitDecision['source'],
-  isLocal = false,
-): RateLimitDecision {
-  const remaining = Math.max(0, limit - used);
-  const decision = { isAllowed, limit, used, remaining, resetMs, retryAfterMs: retryMs, source };
-  return mark === 0 ? decision : { ...decision, token: { key, mark, cost, isLocal } };
-}
-
 function unlimited({ limit, cost }: Question): RateLimitDecision {
-  const nothing = { isAllowed: true, used: cost, resetMs: 0, retryMs: 0, mark: 0 };
-  return { ...toDecision({ key: '', limit, cost }, nothing, 'memory'), remaining: limit };
+  const nothing = { resetMs: 0, retryAfterMs: 0, source: 'memory' } as const;
+  return { isAllowed: true, limit, used: cost, remaining: limit, ...nothing };
 }
 
 function byPolicy({ limit }: Question, isAllowed: boolean): RateLimitDecision {
@@ -191,7 +171,13 @@ function byPolicy({ limit }: Question, isAllowed: boolean): RateLimitDecision {
   return { isAllowed, limit, used: 0, remaining: limit, resetMs: 0, retryAfterMs, source: 'policy' };
 }
 
-function describe(name: string, { isAllowed, source }: RateLimitDecision, askedAt: number): RateLimitEvent {
-  const denied = source === 'policy' ? 'refuse' : 'deny';
+function eventOf(
+  { name, dryRun }: ResolvedOptions,
+  { isAllowed, source }: RateLimitDecision,
+  askedAt: number,
+): RateLimitEvent {
+  const denied = dryRun ? 'would-deny' : DENIED[source];
   return { name, decision: isAllowed ? 'allow' : denied, source, durationMs: performance.now() - askedAt };
 }
+
+const DENIED = { redis: 'deny', memory: 'deny', denial: 'deny', store: 'deny', policy: 'refuse' } as const;

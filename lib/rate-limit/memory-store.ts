@@ -17,7 +17,7 @@ export class MemoryStore implements Store {
   /** Milliseconds; `init` sets it. */
   windowMs: number = DEFAULT_WINDOW_MS;
   readonly localKeys: boolean = true;
-  #window = new MemoryWindow(DEFAULT_WINDOW_MS);
+  #window = new MemoryWindow({ windowMs: DEFAULT_WINDOW_MS });
   #limit = MOST_HITS;
 
   init(options: Options): void {
@@ -25,7 +25,7 @@ export class MemoryStore implements Store {
     const knowsLimit = typeof limit === 'number' && !skipFailedRequests && !skipSuccessfulRequests;
     this.#limit = knowsLimit ? Math.min(limit, MOST_HITS) : MOST_HITS;
     this.windowMs = options.windowMs;
-    this.#window = new MemoryWindow(options.windowMs);
+    this.#window = new MemoryWindow({ windowMs: options.windowMs });
   }
 
   async get(key: string): Promise<ClientRateLimitInfo | undefined> {

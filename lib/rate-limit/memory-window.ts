@@ -1,111 +1,139 @@
-/** The same window within this process: amortised O(1) a hit, and no timer. */
-import type { Demand, Verdict, Window } from './window.js';
+/** The same window within this process: O(log n) a hit, and no timer. */
+import { type Demand, type Period, type Shape, spanMicros, type Verdict, type Window } from './window.js';
 
 /** A client that floods us with identities gets the least recently seen ones forgotten. */
 const MAX_KEYS = 250_000;
 /** Expired keys looked for at each hit; more than one, so that they go faster than they can come. */
 const SWEPT_PER_HIT = 2;
-/** Units that have left stay in the array until they are worth the copying. */
+/** Entries that have left stay in the arrays until they are worth the copying. */
 const COMPACT_FROM = 64;
 
-/** Times in microseconds, strictly increasing; those before `head` have left. */
-interface Units {
+/** Entries in the order of time: when each was taken, in microseconds, and the units taken up to and with it. */
+interface Hits {
   times: number[];
-  head: number;
+  totals: number[];
+  /** Units that count no more although their entry is there: recorded rejections beyond the limit. */
+  spare: number;
+  shutUntil: number;
+}
+
+interface Look extends Pick<Verdict, 'used' | 'which'> {
+  readonly resetMs: number;
+  readonly retryMicros: number;
 }
 
 export class MemoryWindow implements Window {
   readonly #windowMicros: number;
+  readonly #further: readonly Period[];
+  readonly #spanMicros: number;
+  readonly #blockMicros: number;
   readonly #clock: () => number;
   /** In the order of last use, so that expired keys are at the front. */
-  readonly #units = new Map<string, Units>();
+  readonly #hits = new Map<string, Hits>();
 
   /** @param clock milliseconds, monotonic */
-  constructor(windowMs: number, clock: () => number = () => performance.now()) {
-    this.#windowMicros = Math.round(windowMs * 1000);
+  constructor(shape: Shape, clock: () => number = () => performance.now()) {
+    this.#windowMicros = Math.round(shape.windowMs * 1000);
+    this.#further = shape.further ?? [];
+    this.#spanMicros = spanMicros(shape);
+    this.#blockMicros = Math.round((shape.blockMs ?? 0) * 1000);
     this.#clock = clock;
   }
 
   /** Keys in memory. */
   get size(): number {
-    return this.#units.size;
+    return this.#hits.size;
   }
 
   take(key: string, { cost, limit, record }: Demand): Verdict & { readonly resetMs: number } {
-    const clock = this.#nowMicros();
+    const clock = Math.floor(this.#clock() * 1000);
     this.#sweep(clock);
-    const units = this.#units.get(key) ?? { times: [], head: 0 };
-    const now = Math.max(clock, (units.times.at(-1) ?? 0) + 1);
-    dropUntil(units, clock - this.#windowMicros);
+    const hits = this.#hits.get(key) ?? { times: [], totals: [], spare: 0, shutUntil: 0 };
+    compact(hits, clock - this.#windowMicros);
 
-    const used = live(units);
-    const isAllowed = used + cost <= limit;
-    const recorded = unitsToRecord(isAllowed, cost, limit, record);
-    if (recorded > 0) this.#append(key, units, now, recorded);
+    const wasShut = hits.shutUntil > clock;
+    const isAllowed = !wasShut && this.#look(hits, clock, cost, limit).retryMicros === 0;
+    const units = unitsToRecord(isAllowed, cost, limit, record);
+    const mark = units > 0 ? this.#append(hits, clock, units) : 0;
+    const { used, resetMs, retryMicros, which } = this.#look(hits, clock, isAllowed ? 0 : cost, limit);
     // Only the newest `limit` units decide anything.
-    if (!isAllowed && recorded > 0) units.head = Math.max(units.head, units.times.length - limit);
+    if (units > 0 && !isAllowed) hits.spare = Math.max(hits.spare, totalOf(hits) - limit);
+    const isShutNow = !isAllowed && !wasShut && record !== 'never' && this.#blockMicros > 0;
+    if (isShutNow) hits.shutUntil = clock + this.#blockMicros;
+    if (units > 0 || isShutNow) this.#keep(key, hits);
 
-    return {
-      isAllowed,
-      used: recorded > 0 ? used + cost : used,
-      resetMs: this.#untilLeaves(units, 0, clock) ?? this.#windowMicros / 1000,
-      retryMs: isAllowed ? 0 : this.#untilFits(units, cost, limit, clock),
-      mark: recorded > 0 ? now : 0,
-    };
+    const retryMs = isAllowed ? 0 : Math.max(retryMicros, hits.shutUntil - clock, 0) / 1000;
+    const beyond = units > 0 ? cost - units : 0;
+    return { isAllowed, used: used + beyond, resetMs, retryMs, mark, which };
   }
 
   refund(key: string, mark: number, cost: number): boolean {
-    const units = this.#units.get(key);
-    if (units === undefined) return false;
-    const first = indexOf(units.times, mark);
-    let end = first;
-    while ((units.times[end] ?? Number.POSITIVE_INFINITY) < mark + cost) end += 1;
-    if (end === first || end <= units.head) return false;
-    units.times.splice(first, end - first);
-    units.head = Math.min(units.head, first);
-    return true;
+    const hits = this.#hits.get(key);
+    if (hits === undefined || mark <= Math.floor(this.#clock() * 1000) - this.#windowMicros) return false;
+    const index = firstAbove(hits.times, mark - 1);
+    return hits.times[index] === mark && takeBack(hits, index, cost) > 0;
   }
 
   /** For stores that cannot say which hit they mean. */
   refundNewest(key: string): void {
-    const units = this.#units.get(key);
-    if (units !== undefined && live(units) > 0) units.times.pop();
+    const hits = this.#hits.get(key);
+    const newest = hits?.times.at(-1);
+    if (newest !== undefined) this.refund(key, newest, 1);
   }
 
   forget(key: string): void {
-    this.#units.delete(key);
+    this.#hits.delete(key);
   }
 
   forgetAll(): void {
-    this.#units.clear();
+    this.#hits.clear();
   }
 
-  #nowMicros(): number {
-    return Math.floor(this.#clock() * 1000);
+  /** The tightest window as it is now, and how long until `cost` fits into all. */
+  #look(hits: Hits, clock: number, cost: number, limit: number): Look {
+    let retryMicros = 0;
+    let least = Number.POSITIVE_INFINITY;
+    let tightest = { used: 0, resetMs: 0, which: 0 };
+    for (let which = 0; which <= this.#further.length; which += 1) {
+      const period = which === 0 ? undefined : this.#further[which - 1];
+      const windowMicros = period === undefined ? this.#windowMicros : Math.round(period.windowMs * 1000);
+      const most = period?.limit ?? limit;
+      const first = firstAbove(hits.times, clock - windowMicros);
+      const used = totalOf(hits) - Math.max(hits.totals[first - 1] ?? 0, hits.spare);
+      const waitMicros = used + cost > most ? untilFits(hits, cost, most, windowMicros, clock) : 0;
+      retryMicros = Math.max(retryMicros, waitMicros);
+      const rank = waitMicros > 0 ? -waitMicros : most - used;
+      if (rank >= least) continue;
+      least = rank;
+      const oldest = hits.times[Math.max(first, firstAbove(hits.totals, hits.spare))] ?? clock;
+      tightest = { used, resetMs: (oldest + windowMicros - clock) / 1000, which };
+    }
+    return { ...tightest, retryMicros };
   }
 
-  #append(key: string, units: Units, now: number, count: number): void {
-    for (let unit = 0; unit < count; unit += 1) units.times.push(now + unit);
-    this.#units.delete(key);
-    this.#units.set(key, units);
+  /** Returns the time of the entry. */
+  #append({ times, totals }: Hits, clock: number, units: number): number {
+    const newest = times.at(-1) ?? 0;
+    const span = this.#spanMicros;
+    const time = span > 0 ? Math.max(Math.ceil(clock / span) * span, newest) : Math.max(clock, newest + 1);
+    const total = (totals.at(-1) ?? 0) + units;
+    if (times.length > 0 && time === newest) totals.pop();
+    else times.push(time);
+    totals.push(total);
+    return time;
   }
 
-  #untilFits(units: Units, cost: number, limit: number, clock: number): number {
-    if (cost > limit) return Number.POSITIVE_INFINITY;
-    return this.#untilLeaves(units, live(units) + cost - limit - 1, clock) ?? 0;
-  }
-
-  #untilLeaves(units: Units, rank: number, clock: number): number | undefined {
-    const time = units.times[units.head + rank];
-    return time === undefined ? undefined : (time + this.#windowMicros - clock) / 1000;
+  #keep(key: string, hits: Hits): void {
+    this.#hits.delete(key);
+    this.#hits.set(key, hits);
   }
 
   #sweep(clock: number): void {
     let looks = SWEPT_PER_HIT;
-    for (const [key, { times }] of this.#units) {
-      const isExpired = (times.at(-1) ?? 0) <= clock - this.#windowMicros;
-      if (!isExpired && this.#units.size <= MAX_KEYS) return;
-      this.#units.delete(key);
+    for (const [key, { times, shutUntil }] of this.#hits) {
+      const isExpired = (times.at(-1) ?? 0) <= clock - this.#windowMicros && shutUntil <= clock;
+      if (!isExpired && this.#hits.size <= MAX_KEYS) return;
+      this.#hits.delete(key);
       looks -= 1;
       if (looks === 0) return;
     }
@@ -118,24 +146,51 @@ function unitsToRecord(isAllowed: boolean, cost: number, limit: number, record: 
   return record === 'always' ? Math.min(cost, limit) : 0;
 }
 
-function live({ times, head }: Units): number {
-  return times.length - head;
+function totalOf({ totals }: Hits): number {
+  return totals.at(-1) ?? 0;
 }
 
-function dropUntil(units: Units, cutoff: number): void {
-  while ((units.times[units.head] ?? Number.POSITIVE_INFINITY) <= cutoff) units.head += 1;
-  if (units.head < COMPACT_FROM || units.head * 2 < units.times.length) return;
-  units.times = units.times.slice(units.head);
-  units.head = 0;
+function untilFits(
+  { times, totals }: Hits,
+  cost: number,
+  limit: number,
+  windowMicros: number,
+  clock: number,
+) {
+  if (cost > limit) return Number.POSITIVE_INFINITY;
+  const leaves = firstAbove(totals, (totals.at(-1) ?? 0) + cost - limit - 1);
+  return Math.max(1, (times[leaves] ?? clock) + windowMicros - clock);
 }
 
-/** Where `time` is, or would be. */
-function indexOf(times: readonly number[], time: number): number {
+/** Drops what has left, but for the newest of it: that is where counting starts. */
+function compact(hits: Hits, cutoff: number): void {
+  const isEmpty = (hits.times.at(-1) ?? 0) <= cutoff;
+  const left = isEmpty ? hits.times.length : firstAbove(hits.times, cutoff) - 1;
+  if (!isEmpty && (left < COMPACT_FROM || left * 2 < hits.times.length)) return;
+  hits.times = hits.times.slice(left);
+  hits.totals = hits.totals.slice(left);
+  if (isEmpty) hits.spare = 0;
+}
+
+/** Returns the units taken back; the entries after it count on from less. */
+function takeBack({ times, totals, spare }: Hits, index: number, cost: number): number {
+  const weight = (totals[index] as number) - Math.max(totals[index - 1] ?? 0, spare);
+  const units = Math.max(0, Math.min(weight, cost));
+  for (let after = index; after < totals.length; after += 1)
+    totals[after] = (totals[after] as number) - units;
+  if (units < weight || units === 0) return units;
+  times.splice(index, 1);
+  totals.splice(index, 1);
+  return units;
+}
+
+/** Where the first number above `bound` is; the length when there is none. */
+function firstAbove(ascending: readonly number[], bound: number): number {
   let low = 0;
-  let high = times.length;
+  let high = ascending.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((times[middle] as number) < time) low = middle + 1;
+    if ((ascending[middle] as number) <= bound) low = middle + 1;
     else high = middle;
   }
   return low;

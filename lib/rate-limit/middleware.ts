@@ -1,15 +1,23 @@
 /** Limits how much of an app one client may use: express-rate-limit's middleware over an exact sliding window. */
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { rateLimitChannel } from '../core/channels.js';
+import { checkCost, checkLimit } from './checks.js';
 import { giveBackAfter, watchOutcome } from './giving-back.js';
-import { draftFields, isDraft, legacyFields, retryAfterSeconds, writeFields } from './headers.js';
+import {
+  draftFields,
+  hasPolicyNames,
+  isDraft,
+  legacyFields,
+  retryAfterSeconds,
+  writeFields,
+} from './headers.js';
 import { informationOf } from './information.js';
 import { createLimiter, type RateLimitDecision } from './limiter.js';
 import { sayProcessesAreAlone } from './notice.js';
-import type { Options, RateLimitInfo } from './options.js';
+import type { Options, RateLimitInfo, RateLimitOptions } from './options.js';
 import { createQuota, type Quota } from './quota.js';
 import { sendRejection } from './rejection.js';
-import { checkCost, checkLimit, resolveOptions } from './resolve-options.js';
+import { resolveOptions } from './resolve-options.js';
 
 /** express-rate-limit's handler, and the limiter without HTTP. */
 export type RateLimiter = RequestHandler & Quota;
@@ -23,7 +31,7 @@ const REVALIDATION: unique symbol = Symbol.for('express-redis-suite.revalidation
  * @throws SuiteError ERS_INVALID_OPTION, ERS_INVALID_CLIENT, or ERS_NAME_IN_USE when another limiter of this name on
  * this client has another window.
  */
-export function rateLimit(passed: Partial<Options> = {}): RateLimiter {
+export function rateLimit(passed: RateLimitOptions = {}): RateLimiter {
   const options = resolveOptions(passed);
   const limiter = createLimiter(options);
   const optionsUsed = options as unknown as Options;
@@ -47,15 +55,15 @@ export function rateLimit(passed: Partial<Options> = {}): RateLimiter {
     options.validations.checkLimit(limit);
 
     const decision = await limiter.take({ key, limit, cost });
-    if (decision.source === 'policy') return decision.isAllowed || refuse(req, res);
+    if (decision.source === 'policy') return decision.isAllowed || options.dryRun || refuse(req, res);
 
     const info = informationOf(decision, key, cost);
     (req as unknown as Record<string, RateLimitInfo>)[options.requestPropertyName] = info;
-    await writeHeaders(req, res, info);
+    if (!options.dryRun) await writeHeaders(req, res, info);
     const { token } = decision;
     if (ending !== undefined && token !== undefined)
       giveBackAfter(ending, options, req, res, () => limiter.refund(token));
-    if (decision.isAllowed) return true;
+    if (decision.isAllowed || options.dryRun) return true;
 
     await writeRetryAfter(req, res, decision);
     await options.handler(req, res, next, optionsUsed);
@@ -63,14 +71,15 @@ export function rateLimit(passed: Partial<Options> = {}): RateLimiter {
   }
 
   async function writeHeaders(req: Request, res: Response, info: RateLimitInfo): Promise<void> {
-    const { windowMs, legacyHeaders, standardHeaders, validations } = options;
-    const facts = { ...info, windowMs };
+    const { legacyHeaders, standardHeaders, validations, policies } = options;
+    const tightest = policies.find((policy) => policy.name === info.policy) ?? options;
+    const facts = { ...info, windowMs: tightest.windowMs, policies };
     if (legacyHeaders) writeFields(res, legacyFields(facts, new Date()));
     if (!standardHeaders) return;
     validations.checkDraft(standardHeaders);
     if (!isDraft(standardHeaders)) return;
     if (standardHeaders !== 'draft-6') validations.checkResetTime(info.resetTime);
-    const policy = standardHeaders === 'draft-8' ? await determine(options.identifier, req, res) : '';
+    const policy = hasPolicyNames(standardHeaders) ? await determine(options.identifier, req, res) : '';
     writeFields(res, draftFields(standardHeaders, facts, new Date(), policy));
   }
 

@@ -2,7 +2,6 @@
 import type { NextFunction, Request, Response } from 'express';
 import type { RedisClient } from '../core/client.js';
 import type { EnabledValidations } from './findings.js';
-import type { DraftHeadersVersion } from './headers.js';
 
 /** A value that depends on the request. */
 export type ValueDeterminingMiddleware<T> = (request: Request, response: Response) => T | Promise<T>;
@@ -34,6 +33,12 @@ export type Cost = number | ((request: Request, response: Response) => number | 
 
 /** What happens to requests while Redis is away. */
 export type OnRedisDown = 'local' | 'open' | 'closed';
+
+/** The drafts of `RateLimit header fields for HTTP` (draft-ietf-httpapi-ratelimit-headers) that express-rate-limit spells. */
+export type DraftHeadersVersion = 'draft-6' | 'draft-7' | 'draft-8';
+
+/** All drafts that can be spelled here. */
+export type DraftVersion = DraftHeadersVersion | 'draft-11';
 
 export interface Options {
   /** Length of the window. Milliseconds, default 60000. */
@@ -103,7 +108,40 @@ export interface Options {
   readonly deadlineMs?: number;
   /** Rejected requests fill the window too: who keeps trying is kept out. Default false. */
   readonly countRejected?: boolean;
+  /**
+   * Several windows instead of `windowMs` and `limit`: a request has to fit into all and is taken in all or none, in one
+   * command. What clients and handlers are told describes the tightest: the one that rejected, or has fewest units left.
+   */
+  readonly limits?: readonly RateLimitPolicy[];
+  /**
+   * For huge limits: the entries that one window is divided into, at least 1. Memory is bounded by it, not by the limit;
+   * in return a unit may count up to `windowMs / resolution` longer than the window, and never shorter. 100 is an error of
+   * 1 % and 2 KB per client. Of several windows the shortest is meant. Default: every request has its own entry, exactly.
+   */
+  readonly resolution?: number;
+  /** After a rejection the client is rejected for this long, whatever the window says. Milliseconds, default 0. */
+  readonly blockMs?: number;
+  /**
+   * Counts, tells `request.rateLimit` and publishes as always, but rejects nobody and sends no header: to try a limit on
+   * real traffic. Default false.
+   */
+  readonly dryRun?: boolean;
 }
+
+/** One of several windows. */
+export interface RateLimitPolicy {
+  /** Length of the window. Milliseconds. */
+  readonly windowMs: number;
+  /** Units that one client may take in any such window. */
+  readonly limit: number;
+  /** How clients are told of it. Default such as `5-in-1min`. */
+  readonly name?: string;
+}
+
+/** What `rateLimit` takes: all of `Options`, none of it required, and the header drafts that express-rate-limit lacks. */
+export type RateLimitOptions = Partial<Omit<Options, 'standardHeaders'>> & {
+  readonly standardHeaders?: boolean | DraftVersion;
+};
 
 /** What a request is told on `request.rateLimit`. */
 export type RateLimitInfo = {
@@ -114,6 +152,8 @@ export type RateLimitInfo = {
   /** When the oldest hit leaves the window. */
   resetTime: Date | undefined;
   key: string;
+  /** Of several windows, the name of the one that the numbers are about. */
+  policy?: string;
 };
 
 /** A request that has passed a limiter. */

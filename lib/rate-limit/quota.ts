@@ -1,9 +1,10 @@
 /** A limiter without HTTP: for WebSocket messages, GraphQL operations, jobs, and for express-rate-limit's handler methods. */
 import type { RequestHandler } from 'express';
 import { invalidOption } from '../core/errors.js';
+import { checkCost } from './checks.js';
 import type { Limiter, RateLimitDecision, RefundToken } from './limiter.js';
 import type { ClientRateLimitInfo } from './options.js';
-import { checkCost, type ResolvedOptions } from './resolve-options.js';
+import type { ResolvedOptions } from './resolve-options.js';
 
 /** express-rate-limit's name for a limiter. */
 export type RateLimitRequestHandler = RequestHandler & {

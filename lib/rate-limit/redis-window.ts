@@ -4,7 +4,7 @@ import { SuiteError } from '../core/errors.js';
 import type { Guard } from '../core/guard.js';
 import { tagged } from '../core/keys.js';
 import { runScript } from '../core/script.js';
-import type { Demand, Verdict, Window } from './window.js';
+import { type Demand, type Shape, spanMicros, type Verdict, type Window } from './window.js';
 import { refundScript, takeScript } from './window.lua.js';
 
 const RECORD = { never: '0', 'if-allowed': '1', always: '2' } as const;
@@ -13,37 +13,62 @@ export class RedisWindow implements Window {
   readonly #guard: Guard;
   readonly #prefix: string;
   readonly #windowMicros: string;
+  readonly #spanMicros: string;
+  readonly #blockMicros: string;
+  readonly #further: readonly string[];
 
   /** @param prefix what stands before `{<client>}` in each key */
-  constructor(guard: Guard, prefix: string, windowMs: number) {
+  constructor(guard: Guard, prefix: string, shape: Shape) {
+    const { windowMs, further = [], blockMs = 0 } = shape;
     this.#guard = guard;
     this.#prefix = prefix;
-    this.#windowMicros = String(Math.round(windowMs * 1000));
+    this.#windowMicros = micros(windowMs);
+    this.#spanMicros = String(spanMicros(shape));
+    this.#blockMicros = micros(blockMs);
+    this.#further = further.flatMap((period) => [micros(period.windowMs), String(period.limit)]);
   }
 
   /** @throws SuiteError of the guard when Redis is away or refuses. */
   async take(key: string, { cost, limit, record }: Demand): Promise<Verdict> {
     const keys = [this.#spell(key)];
-    const args = [String(cost), RECORD[record], this.#windowMicros, String(limit)];
-    const reply = await this.#guard.run((redis) => runScript(redis, takeScript, keys, args));
-    const [allowed, retry, mark, used, reset] = (reply as unknown[]).map(Number) as FiveNumbers;
+    const args = [
+      String(cost),
+      RECORD[record],
+      this.#spanMicros,
+      this.#blockMicros,
+      this.#windowMicros,
+      String(limit),
+      ...this.#further,
+    ];
+    const reply = (await this.#guard.run((redis) => runScript(redis, takeScript, keys, args))) as unknown[];
+    const retry = Number(reply[1]);
     return {
-      isAllowed: allowed === 1,
-      used,
-      resetMs: reset / 1000,
+      isAllowed: Number(reply[0]) === 1,
+      used: Number(reply[3]),
+      resetMs: Number(reply[4]) / 1000,
       retryMs: retry < 0 ? Number.POSITIVE_INFINITY : retry / 1000,
-      mark,
+      mark: Number(reply[2]),
+      which: Number(reply[5]),
     };
   }
 
   async refund(key: string, mark: number, cost: number): Promise<boolean> {
-    const keys = [this.#spell(key)];
-    const args = [String(mark), String(mark + cost - 1)];
-    return Number(await this.#guard.run((redis) => runScript(redis, refundScript, keys, args))) > 0;
+    return (await this.#takeBack(key, String(mark), cost)) > 0;
+  }
+
+  /** For stores that cannot say which hit they mean. */
+  async refundNewest(key: string): Promise<void> {
+    await this.#takeBack(key, 'newest', 1);
   }
 
   async forget(key: string): Promise<void> {
     await this.#guard.run((redis) => redis.unlink(this.#spell(key)));
+  }
+
+  async #takeBack(key: string, mark: string, cost: number): Promise<number> {
+    const keys = [this.#spell(key)];
+    const args = [mark, String(cost), this.#windowMicros];
+    return Number(await this.#guard.run((redis) => runScript(redis, refundScript, keys, args)));
   }
 
   #spell(key: string): string {
@@ -51,7 +76,9 @@ export class RedisWindow implements Window {
   }
 }
 
-type FiveNumbers = [number, number, number, number, number];
+function micros(ms: number): string {
+  return String(Math.round(ms * 1000));
+}
 
 /** Limiters of one name on one client. */
 interface SharedName {

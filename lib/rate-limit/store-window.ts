@@ -50,6 +50,7 @@ export class StoreWindow implements Window {
       resetMs,
       retryMs: isAllowed ? 0 : (resetMs ?? this.#windowMs),
       mark: resetAt ?? Number.POSITIVE_INFINITY,
+      which: 0,
     };
   }
 
@@ -71,7 +72,8 @@ export class StoreWindow implements Window {
     const used = known?.totalHits ?? 0;
     const resetMs = until(known?.resetTime?.getTime());
     const isAllowed = used < limit;
-    return { isAllowed, used, resetMs, retryMs: isAllowed ? 0 : (resetMs ?? this.#windowMs), mark: 0 };
+    const retryMs = isAllowed ? 0 : (resetMs ?? this.#windowMs);
+    return { isAllowed, used, resetMs, retryMs, mark: 0, which: 0 };
   }
 }
 

@@ -11,7 +11,7 @@ import {
   findUnknownOption,
 } from './findings.js';
 import { isDraft } from './headers.js';
-import type { Logger, Options, Store } from './options.js';
+import type { Logger, RateLimitOptions, Store } from './options.js';
 
 /** What a check found. `code` is stable and the one that express-rate-limit's documentation explains. */
 class ValidationError extends Error {
@@ -39,7 +39,7 @@ export class Validations {
   }
 
   /** Everything that can be known when a limiter is made. */
-  checkOptions(passed: Partial<Options>, known: ReadonlySet<string>): void {
+  checkOptions(passed: RateLimitOptions, known: ReadonlySet<string>): void {
     const retired = passed as { draft_polli_ratelimit_headers?: unknown; onLimitReached?: unknown };
     this.#once('validationsConfig', () => findUnknownCheck(this.enabled, [...CHECKS, 'default']));
     this.#once('knownOptions', () => findUnknownOption(passed, known));

@@ -2,135 +2,204 @@
 import { defineScript, type Script } from '../core/script.js';
 
 /**
- * A key is a sorted set of live units. A unit's member and score are the same number: the microsecond it was taken, by
- * Redis' clock. Times strictly increase, so that no two units collapse into one and a time identifies a request. As
- * integers, up to 128 units stay in a listpack of 20 bytes each; and reading members, not scores, spares the formatting
- * of floats.
+ * A key is a sorted set with an entry per request. The member is the microsecond it was taken, by Redis' clock; the score
+ * is the running count, all units taken up to and with this entry. So the units within a window are one subtraction, whatever
+ * each request cost: the newest score, less the score of the newest entry that has left. That one is kept, for it is where
+ * the counting starts. Members and scores both strictly increase, so that ranks are in the order of time and a time
+ * identifies a request. Up to 128 entries of small integers stay in a listpack.
  *
- * `%.0f` because Lua's tostring keeps 14 digits of 16.
+ * A key that is shut has a last entry `until:<microsecond>` with an infinite score: no allowed request pays for the look.
+ *
+ * Numbers go to redis.call as they are, which writes all 16 digits; Lua's own tostring keeps 14.
  */
 export const takeScript: Script = defineScript(`
--- KEYS[1]  the client's units
--- ARGV[1]  cost: the units this request takes
--- ARGV[2]  record: '0' nothing, '1' when allowed, '2' rejected requests too
--- ARGV[3]  window, in microseconds
--- ARGV[4]  limit, in units
--- returns  { allowed: 1 or 0, retry: microseconds or -1 for never, mark: first unit's time or 0, used, reset: microseconds }
+-- KEYS[1]       the client's hits
+-- ARGV[1]       cost: the units this request takes
+-- ARGV[2]       record: '0' nothing, '1' when allowed, '2' rejected requests too
+-- ARGV[3]       span: microseconds whose hits share an entry; 0 when each has its own
+-- ARGV[4]       block: microseconds that the key is shut after a rejection; 0 when it is not
+-- ARGV[5], [6]  the longest window, in microseconds, and its limit, in units
+-- ARGV[7] ...   further windows and limits
+-- returns { allowed: 1 or 0, retry: microseconds or -1 for never, mark: the entry's time or 0, used, reset: microseconds,
+--           which window used and reset speak of: 0 the longest, 1 the first further one ... }
 local call = redis.call
 local key, record = KEYS[1], ARGV[2]
-local cost, window, limit = ARGV[1] + 0, ARGV[3] + 0, ARGV[4] + 0
+local cost, span, longest = ARGV[1] + 0, ARGV[3] + 0, ARGV[5] + 0
 
 local time = call('TIME')
 local clock = time[1] * 1000000 + time[2]
--- What a new unit is stamped with; never less than a stamp before it, whatever the clock did.
-local now = clock
--- Units leave by the clock alone, and never early.
-local cutoff = clock - window
-local used = 0
-local newest, oldest
 
-local function integer(number) return string.format('%.0f', number) end
-local function keep() call('PEXPIRE', key, integer((2 * window + now - clock) / 1000 + 1000)) end
+-- Times of the first entry and of the newest hit, and the running count; no times when there is nothing.
+local first, newest, total
+local blocked, block = 0, ARGV[4] + 0
 
-local last = redis.pcall('ZRANGE', key, '-1', '-1')
+local function keep(stamp)
+  call('PEXPIRE', key, math.floor((2 * longest + stamp - clock + math.max(block, blocked)) / 1000 + 1000))
+end
+
+local function shut(micros)
+  call('ZADD', key, 'inf', 'until:' .. string.format('%.0f', clock + micros))
+  blocked = micros
+  keep(clock)
+end
+
+local function at(rank)
+  local entry = call('ZRANGE', key, rank, rank, 'WITHSCORES')
+  return tonumber(entry[1]) or math.huge, tonumber(entry[2])
+end
+
+local last = redis.pcall('ZRANGE', key, '-1', '-1', 'WITHSCORES')
 if last.err then
   if not string.find(last.err, 'WRONGTYPE', 1, true) then return last end
   call('UNLINK', key)
-elseif last[1] then
-  newest = tonumber(last[1]) or -1
-  if not (newest >= 0 and newest < 9007199254740992) then
+elseif last[2] == 'inf' then
+  blocked = (tonumber(string.sub(last[1], 7)) or 0) - clock
+  local excess = block > 0 and blocked > block
+  if blocked <= 0 or excess then call('ZREM', key, last[1]) end
+  -- The clock went back: nobody is shut out for longer than was said.
+  if excess then shut(block) end
+  blocked = math.max(0, blocked)
+  last = call('ZRANGE', key, blocked > 0 and '-2' or '-1', blocked > 0 and '-2' or '-1', 'WITHSCORES')
+end
+
+if last[1] then
+  newest, total = tonumber(last[1]), tonumber(last[2])
+  first = tonumber(call('ZRANGE', key, '0', '0')[1])
+  if not (newest and first and newest >= first and newest < 9007199254740992 and total > 0 and total < 1e15) then
     -- Not ours: begin anew rather than fail for ever.
     call('UNLINK', key)
-    newest = nil
-  elseif newest >= clock then
-    -- Costs run ahead of the clock by a microsecond a unit, so by \`limit\` at most.
-    if newest - clock > window + limit then
-      -- The clock went back by more than a window (a failover, a restored machine). Move the hits back with it, keeping
-      -- their distances, or the client would wait for the clock to catch up.
-      local shift = newest - clock
-      local units = call('ZRANGE', key, '0', '-1')
-      call('UNLINK', key)
-      for i = 1, #units do
-        local moved = integer((tonumber(units[i]) or 0) - shift)
-        call('ZADD', key, moved, moved)
-      end
-      keep()
-      newest = clock
+    first, newest = nil, nil
+  elseif newest - clock > longest + span then
+    -- The clock went back by more than a window (a failover, a restored machine). Move the hits back with it, keeping
+    -- their distances, or the client would wait for the clock to catch up.
+    local shift = newest - clock
+    local entries = call('ZRANGE', key, '0', '-1', 'WITHSCORES')
+    call('UNLINK', key)
+    for i = 1, #entries, 2 do
+      local was = tonumber(entries[i])
+      call('ZADD', key, entries[i + 1], was and math.max(0, was - shift) or entries[i])
     end
-    now = newest + 1
+    first, newest = math.max(0, first - shift), clock
+    keep(clock)
   end
 end
+if not newest then total = 0 end
 
-if newest then
-  oldest = tonumber(call('ZRANGE', key, '0', '0')[1]) or 0
-  if oldest <= cutoff then
-    call('ZREMRANGEBYSCORE', key, '-inf', integer(cutoff))
-    oldest = call('ZRANGE', key, '0', '0')[1]
-    oldest = oldest and (tonumber(oldest) or 0)
-    if oldest and oldest <= cutoff then
-      -- Its score is not its time, so it is not ours either.
-      call('UNLINK', key)
-      newest, oldest = nil, nil
-    end
+-- The running count where the window begins, the time of the oldest hit within, and the rank before that.
+local function beginning(window)
+  local cutoff = clock - window
+  if not newest or newest <= cutoff then return total end
+  if first > cutoff then return 0, first end
+  local left, step = 0, 1
+  local live = call('ZCARD', key)
+  while left + step < live and at(left + step) <= cutoff do
+    left = left + step
+    step = 2 * step
   end
-  if oldest then used = call('ZCARD', key) end
+  live = math.min(live, left + step)
+  while live - left > 1 do
+    local middle = math.floor((left + live) / 2)
+    if at(middle) <= cutoff then left = middle else live = middle end
+  end
+  local _, base = at(left)
+  return base or 0, (at(live)), left
 end
 
-local allowed = used + cost <= limit
+local base, oldest, left = beginning(longest)
+if newest and not oldest then
+  if blocked == 0 then
+    -- Everything has left.
+    call('UNLINK', key)
+    newest, total, base = nil, 0, 0
+  end
+elseif left and left > 0 then
+  call('ZREMRANGEBYRANK', key, '0', left - 1)
+end
+
+local allowed = blocked == 0
+local bases, oldests = { base }, { oldest or false }
+for i = 5, #ARGV, 2 do
+  local n = (i - 3) / 2
+  if n > 1 then
+    bases[n], oldests[n] = beginning(ARGV[i] + 0)
+  end
+  if total - bases[n] + cost > ARGV[i + 1] + 0 then allowed = false end
+end
+
 local units = 0
 if allowed and record ~= '0' then
   units = cost
 elseif record == '2' then
-  units = math.min(cost, limit)
+  units = math.min(cost, ARGV[6] + 0)
 end
 
-if units == 1 then
-  local text = integer(now)
-  call('ZADD', key, text, text)
-elseif units > 1 then
-  local final = now + units - 1
-  for first = now, final, 1000 do
-    local added = {}
-    for unit = first, math.min(first + 999, final) do
-      added[#added + 1] = integer(unit)
-      added[#added + 1] = added[#added]
-    end
-    call('ZADD', key, unpack(added))
-  end
-end
-
+local stamp = 0
 if units > 0 then
+  stamp = span > 0 and math.ceil(clock / span) * span or clock
+  if newest and newest >= stamp then stamp = span > 0 and newest or newest + 1 end
+  total = total + units
+  call('ZADD', key, total, stamp)
   -- Two windows from the first hit in each window: one PEXPIRE per window outlives every hit in it.
-  if not newest or math.floor(newest / window) ~= math.floor(now / window) then keep() end
-  oldest = oldest or now
-  used = used + cost
-end
-
-local retry = 0
-if not allowed then
-  local live = used
-  if units > 0 then
+  if not newest or math.floor(newest / longest) ~= math.floor(stamp / longest) then keep(stamp) end
+  local spare = total - ARGV[6]
+  if not allowed and spare > base then
     -- Only the newest \`limit\` units decide anything.
-    call('ZREMRANGEBYRANK', key, '0', integer(-limit - 1))
-    oldest = tonumber(call('ZRANGE', key, '0', '0')[1])
-    live = math.min(used, limit)
-  end
-  retry = -1
-  if cost <= limit then
-    local leaves = live + cost - limit - 1
-    retry = (tonumber(call('ZRANGE', key, leaves, leaves)[1]) or now) + window - clock
+    call('ZREMRANGEBYSCORE', key, '-inf', spare)
+    call('ZADD', key, spare, '0')
   end
 end
 
-return { allowed and 1 or 0, retry, units > 0 and now or 0, used, oldest and oldest + window - clock or window }
+if not allowed and blocked == 0 and block > 0 and record ~= '0' then shut(block) end
+
+local retry, which, least = blocked, 1, math.huge
+for i = 5, #ARGV, 2 do
+  local window, limit, n = ARGV[i] + 0, ARGV[i + 1] + 0, (i - 3) / 2
+  local used = total - bases[n]
+  local rank = limit - used
+  if not allowed and used + cost > limit then
+    local wait = math.huge
+    if cost <= limit then
+      local leaves = call('ZRANGEBYSCORE', key, total + cost - limit, 'inf', 'LIMIT', '0', '1')[1]
+      wait = (tonumber(leaves) or clock) + window - clock
+    end
+    retry = math.max(retry, wait)
+    -- Before all that have room, in the order of their waits.
+    rank = -wait
+  end
+  if rank < least then least, which = rank, n end
+end
+
+local used = total - bases[which] + (units > 0 and cost - units or 0)
+local window = ARGV[2 * which + 3] + 0
+local reset = (oldests[which] or stamp > 0 and stamp or clock) + window - clock
+return { allowed and 1 or 0, retry == math.huge and -1 or retry, stamp, used, reset, which - 1 }
 `);
 
-/** The units of one request are neighbours in time, and nobody else's lie between them. */
+/** What one request took, and nobody else's. The entries after it count on from less. */
 export const refundScript: Script = defineScript(`
--- KEYS[1]  the client's units
--- ARGV[1]  time of the request's first unit
--- ARGV[2]  time of its last
+-- KEYS[1]  the client's hits
+-- ARGV[1]  mark: the time of the request's entry; 'newest' when nobody knows which it was
+-- ARGV[2]  cost: the units the request took
+-- ARGV[3]  the longest window, in microseconds
 -- returns  the units taken back
-local removed = redis.pcall('ZREMRANGEBYSCORE', KEYS[1], ARGV[1], ARGV[2])
-return type(removed) == 'number' and removed or 0
+local call, key = redis.call, KEYS[1]
+local mark = ARGV[1]
+if type(redis.pcall('ZCARD', key)) ~= 'number' then return 0 end
+if mark == 'newest' then mark = call('ZREVRANGEBYSCORE', key, '(inf', '-inf', 'LIMIT', '0', '1')[1] end
+local rank = mark and call('ZRANK', key, mark)
+if not rank then return 0 end
+
+local time = call('TIME')
+if (tonumber(mark) or 0) <= time[1] * 1000000 + time[2] - ARGV[3] then return 0 end
+
+local before = rank > 0 and tonumber(call('ZRANGE', key, rank - 1, rank - 1, 'WITHSCORES')[2]) or 0
+local weight = call('ZSCORE', key, mark) - before
+local units = math.min(weight, ARGV[2] + 0)
+local entries = call('ZRANGE', key, rank, '-1', 'WITHSCORES')
+if units == weight then call('ZREM', key, mark) end
+for i = units == weight and 3 or 1, #entries, 2 do
+  -- A key that is shut stays shut.
+  if entries[i + 1] ~= 'inf' then call('ZADD', key, entries[i + 1] - units, entries[i]) end
+end
+return units
 `);

@@ -18,6 +18,11 @@ async function keysOf(client: TestClient, namespace: string): Promise<string[]> 
   return found.sort();
 }
 
+/** Entries of one unit each: the member is the microsecond, the score the running count. */
+function hitsAt(...times: number[]): { score: number; value: string }[] {
+  return times.map((time, index) => ({ score: index + 1, value: `${time}` }));
+}
+
 describe('In Redis, the limiter', () => {
   test('spells its keys namespace:rl:<name>:{<client>}, the name being the policy unless given', async () => {
     const client = await connect();
@@ -27,12 +32,18 @@ describe('In Redis, the limiter', () => {
     await rateLimit({ ...options, namespace, name: 'login' }).consume('2001:db8::/56');
     await rateLimit({ ...options, namespace, limit: 100, windowMs: 7_200_000 }).consume('a b');
     await rateLimit({ ...options, name: namespace }).consume('no-namespace');
+    const limits = [3, 20].map((limit) => ({ windowMs: limit * 1_000, limit }));
+    await rateLimit({ ...options, namespace, limits }).consume('several');
+    const more = [10_000, 20_000, 30_000].map((limit) => ({ windowMs: limit * 1_000, limit }));
+    await rateLimit({ ...options, namespace, limits: more }).consume('many');
     const keys = await keysOf(client, namespace);
     expect(keys).toEqual([
       `rl:${namespace}:{no-namespace}`,
       expect.stringMatching(/:rl:100-in-2hrs:\{a_b![\w-]{43}\}$/),
+      `${namespace}:rl:20-in-20sec+3-in-3sec:{several}`,
       `${namespace}:rl:5-in-1min:{203.0.113.7}`,
       `${namespace}:rl:login:{2001:db8::/56}`,
+      expect.stringMatching(/:rl:several-[\w-]{10}:\{many\}$/),
     ]);
     for (const key of keys) expect(await client.pTTL(key)).toBeGreaterThan(0);
   });
@@ -46,6 +57,24 @@ describe('In Redis, the limiter', () => {
       expect(ttl).toBeLessThanOrEqual(1_400);
       await sleep(35);
     }
+  });
+
+  test('keeps a great cost in one entry, and 10,000 hits in 4 KB with `resolution`', async () => {
+    const client = await connect();
+    const namespace = uniqueNamespace();
+    const options = { client, namespace, name: 'big', limit: 10_000, deadlineMs: 5_000 };
+    await rateLimit(options).consume('costly', 9_000);
+    expect(await client.zCard(`${namespace}:rl:big:{costly}`)).toBe(1);
+    const limiter = rateLimit({ ...options, name: 'bigger', windowMs: 2_000, resolution: 100 });
+    const until = performance.now() + 1_950;
+    for (let hits = 0; hits < 10_000 && performance.now() < until; hits += 10) {
+      await limiter.consume('me', 10);
+      await sleep(1);
+    }
+    const key = `${namespace}:rl:bigger:{me}`;
+    expect(await client.zCard(key)).toBeGreaterThan(50);
+    expect(await client.zCard(key)).toBeLessThanOrEqual(102);
+    expect(await client.memoryUsage(key)).toBeLessThanOrEqual(4_000);
   });
 
   test('keeps 100 hits in a listpack of at most 2.2 KB', async () => {
@@ -66,20 +95,30 @@ describe('In Redis, the limiter', () => {
     ['a sorted set of names', (client, key) => client.zAdd(key, [{ score: 1, value: 'x' }])],
     ['an endless score', (client, key) => client.zAdd(key, [{ score: Infinity, value: 'inf' }])],
     ['a number that is none', (client, key) => client.zAdd(key, [{ score: 1, value: 'nan' }])],
+    ['a running count of nothing', (client, key) => client.zAdd(key, [{ score: 0, value: '1' }])],
+    ['times as scores', (client, key) => client.zAdd(key, [{ score: 1.7e15, value: '1700000000000000' }])],
     [
-      'members that are not their score',
+      'a newest member that is no time',
       (client, key) =>
         client.zAdd(key, [
-          { score: 4e15, value: '1' },
-          { score: 4e15 + 2, value: 'x' },
+          { score: 1, value: '1' },
+          { score: 2, value: 'x' },
         ]),
     ],
     [
-      'an old member that is not its score',
+      'members that go back in time',
       (client, key) =>
         client.zAdd(key, [
-          { score: 4e15, value: '1' },
-          { score: 4e15 + 2, value: `${Date.now()}000` },
+          { score: 1, value: `${Date.now()}001` },
+          { score: 2, value: `${Date.now() - 1}000` },
+        ]),
+    ],
+    [
+      'several endless scores',
+      (client, key) =>
+        client.zAdd(key, [
+          { score: Infinity, value: 'one' },
+          { score: Infinity, value: 'other' },
         ]),
     ],
   ])('drops %s under its key, and goes on', async (_kind, tamper) => {
@@ -95,10 +134,7 @@ describe('In Redis, the limiter', () => {
   test('loses nothing when Redis’ clock goes back, and is never over the limit', async () => {
     const { client, limiter, key } = await limited();
     const ahead = (Date.now() + 30_000) * 1_000;
-    await client.zAdd(
-      key,
-      [ahead, ahead + 1].map((time) => ({ score: time, value: `${time}` })),
-    );
+    await client.zAdd(key, hitsAt(ahead, ahead + 1));
     expect(await limiter.consume('me')).toMatchObject({ isAllowed: true, used: 3 });
     const denied = await limiter.consume('me');
     expect(denied.isAllowed).toBe(false);
@@ -111,11 +147,7 @@ describe('In Redis, the limiter', () => {
   test('lets no hit leave before its time when the newest is ahead of the clock', async () => {
     const { client, limiter, key } = await limited();
     const now = Date.now() * 1_000;
-    const times = [now - 50_000_000, now + 20_000_000, now + 20_000_001];
-    await client.zAdd(
-      key,
-      times.map((time) => ({ score: time, value: `${time}` })),
-    );
+    await client.zAdd(key, hitsAt(now - 50_000_000, now + 20_000_000, now + 20_000_001));
     const denied = await limiter.consume('me');
     expect(denied).toMatchObject({ isAllowed: false, used: 3 });
     expect(denied.retryAfterMs).toBeGreaterThan(9_000);
@@ -125,10 +157,7 @@ describe('In Redis, the limiter', () => {
   test('makes nobody wait for the clock to catch up when it went back by hours', async () => {
     const { client, limiter, key } = await limited();
     const ahead = (Date.now() + 7_200_000) * 1_000;
-    await client.zAdd(
-      key,
-      [ahead, ahead + 50_000].map((time) => ({ score: time, value: `${time}` })),
-    );
+    await client.zAdd(key, hitsAt(ahead, ahead + 50_000));
     expect(await limiter.consume('me')).toMatchObject({ isAllowed: true, used: 3 });
     const denied = await limiter.consume('me');
     expect(denied.isAllowed).toBe(false);

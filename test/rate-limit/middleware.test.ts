@@ -188,6 +188,56 @@ describe.each(Object.entries(windows))('With %s, the middleware', (_place, where
     expect(used).toEqual([1, 2, 3, 3]);
   });
 
+  test('limits over several windows at once, and describes the tightest', async () => {
+    const limits = [
+      { windowMs: 1_000, limit: 2 },
+      { windowMs: 3_600_000, limit: 3, name: 'hourly' },
+    ];
+    const limiter = rateLimit({ ...(await where()), limits, standardHeaders: 'draft-8' });
+    const app = express().use(limiter);
+    app.get('/', (req, res) => void res.json((req as unknown as { rateLimit: object }).rateLimit));
+    const served = await serve(app);
+    const first = await served.get('/');
+    expect(first.json()).toMatchObject({ limit: 2, used: 1, remaining: 1, policy: '2-in-1sec' });
+    expect(first.headers.ratelimit).toBe('"2-in-1sec"; r=1; t=1');
+    expect(first.headers['ratelimit-policy']).toMatch(
+      /^"hourly"; q=3; w=3600; pk=:\S+:, "2-in-1sec"; q=2; w=1; pk=:\S+:$/,
+    );
+    expect(first.headers['x-ratelimit-limit']).toBe('2');
+    await served.get('/');
+    const denied = await served.get('/');
+    expect([denied.status, denied.headers['retry-after']]).toEqual([429, '1']);
+    await new Promise((resolve) => setTimeout(resolve, 1_010));
+    expect((await served.get('/')).json()).toMatchObject({ limit: 3, used: 3, policy: 'hourly' });
+    const full = await served.get('/');
+    expect([full.status, Number(full.headers['retry-after']) > 3_500]).toEqual([429, true]);
+  });
+
+  test('shuts a client out for `blockMs` after a rejection', async () => {
+    const limiter = rateLimit({ ...(await where()), limit: 1, windowMs: 1_000, blockMs: 30_000 });
+    const served = await serve(express().use(limiter, (_req, res) => void res.send('yes')));
+    await served.get('/');
+    expect((await served.get('/')).headers['retry-after']).toBe('30');
+    await new Promise((resolve) => setTimeout(resolve, 1_010));
+    expect((await served.get('/')).status).toBe(429);
+    await limiter.resetKey('127.0.0.1');
+    expect((await served.get('/')).status).toBe(200);
+  });
+
+  test('rejects nobody in a dry run, and shows clients nothing of it', async () => {
+    const app = express().use(rateLimit({ ...(await where()), limit: 1, dryRun: true }));
+    app.get('/', (req, res) => void res.json((req as unknown as { rateLimit: object }).rateLimit));
+    const served = await serve(app);
+    const used: number[] = [];
+    for (let requests = 0; requests < 3; requests += 1) {
+      const reply = await served.get('/');
+      expect(reply.status).toBe(200);
+      expect(Object.keys(reply.headers).filter((name) => /ratelimit|retry/.test(name))).toEqual([]);
+      used.push(reply.json().used);
+    }
+    expect(used).toEqual([1, 2, 2]);
+  });
+
   test('publishes each decision for those who listen', async () => {
     const events: unknown[] = [];
     const listen = (event: unknown) => events.push(event);
@@ -205,6 +255,8 @@ describe.each(Object.entries(windows))('With %s, the middleware', (_place, where
       };
       const served = await serve(express().use(rateLimit(options)));
       for (const path of ['/', '/', '/', '/skip']) await served.get(path);
+      const trial = rateLimit({ ...(await where()), name: 'trial', limit: 0, dryRun: true, validate: false });
+      await (await serve(express().use(trial))).get('/');
     } finally {
       unsubscribe?.call(rateLimitChannel, listen);
     }
@@ -213,6 +265,7 @@ describe.each(Object.entries(windows))('With %s, the middleware', (_place, where
       { name: 'mine', decision: 'deny' },
       { name: 'mine', decision: 'deny' },
       { name: 'mine', decision: 'skip' },
+      { name: 'trial', decision: 'would-deny' },
     ]);
   });
 });
@@ -257,6 +310,17 @@ describe('Options that cannot mean anything', () => {
     ['name', { name: 'x'.repeat(33) }],
     ['onRedisDown', { onRedisDown: 'pray' }],
     ['expectedProcesses', { expectedProcesses: 0 }],
+    ['resolution', { resolution: 0 }],
+    ['resolution', { resolution: 2.5 }],
+    ['blockMs', { blockMs: -1 }],
+    ['blockMs', { blockMs: 'soon' }],
+    ['limits', { limits: [] }],
+    ['limits', { limits: [{ windowMs: 1_000, limit: 5 }], windowMs: 1_000 }],
+    ['limits', { limits: [{ windowMs: 1_000, limit: 5 }], limit: 1 }],
+    ['windowMs', { limits: [{ limit: 5 }] }],
+    ['limit', { limits: [{ windowMs: 1_000 }] }],
+    ['limits', { limits: [{ windowMs: 1_000, limit: 5 }], store: new MemoryStore() }],
+    ['blockMs', { blockMs: 1_000, store: new MemoryStore() }],
     ['deadlineMs', { deadlineMs: 0 }],
     ['logger', { logger: {} }],
   ].map(([option, options]) => [option, options] as [string, Record<string, unknown>]);

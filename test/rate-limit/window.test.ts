@@ -6,26 +6,26 @@ import { Redis } from 'ioredis';
 import { guardRedis } from '../../lib/core/guard.js';
 import { MemoryWindow } from '../../lib/rate-limit/memory-window.js';
 import { RedisWindow } from '../../lib/rate-limit/redis-window.js';
-import type { Demand, Window } from '../../lib/rate-limit/window.js';
+import type { Demand, Shape, Window } from '../../lib/rate-limit/window.js';
 import { onTestEnd } from '../support/cleanup.js';
 import { connect, uniqueNamespace } from '../support/redis.js';
 import { sharedRedisUrl } from '../support/redis-server.js';
 
 const KEY = '203.0.113.7';
 
-const windows: Record<string, (windowMs: number) => Promise<Window>> = {
-  'in Redis': async (windowMs) => {
+const windows: Record<string, (windowMs: number, shape?: Partial<Shape>) => Promise<Window>> = {
+  'in Redis': async (windowMs, shape = {}) => {
     const guard = guardRedis(await connect(), { feature: 'window-test', deadlineMs: 5_000 });
-    return new RedisWindow(guard, `${uniqueNamespace()}:rl:w:`, windowMs);
+    return new RedisWindow(guard, `${uniqueNamespace()}:rl:w:`, { windowMs, ...shape });
   },
-  'in Redis, through ioredis': async (windowMs) => {
+  'in Redis, through ioredis': async (windowMs, shape = {}) => {
     const client = new Redis(sharedRedisUrl(), { lazyConnect: true });
     onTestEnd(() => client.disconnect());
     await client.connect();
     const guard = guardRedis(client, { feature: 'window-test', deadlineMs: 5_000 });
-    return new RedisWindow(guard, `${uniqueNamespace()}:rl:w:`, windowMs);
+    return new RedisWindow(guard, `${uniqueNamespace()}:rl:w:`, { windowMs, ...shape });
   },
-  'in this process': async (windowMs) => new MemoryWindow(windowMs),
+  'in this process': async (windowMs, shape = {}) => new MemoryWindow({ windowMs, ...shape }),
 };
 
 function hit(limit: number, cost = 1): Demand {
@@ -171,6 +171,83 @@ describe.each(Object.entries(windows))('The window %s', (_place, open) => {
     for (const key of keys) expect(await window.take(key, hit(1))).toMatchObject({ isAllowed: false });
   });
 
+  test('takes a request into several windows, in all or none, and tells of the tightest', async () => {
+    const window = await open(60_000, { further: [{ windowMs: 300, limit: 2 }] });
+    expect(await window.take(KEY, hit(4))).toMatchObject({
+      isAllowed: true,
+      used: 1,
+      which: 1,
+      resetMs: 300,
+    });
+    await window.take(KEY, hit(4));
+    const denied = await window.take(KEY, hit(4));
+    expect(denied).toMatchObject({ isAllowed: false, used: 2, which: 1, mark: 0 });
+    expect(denied.retryMs).toBeLessThanOrEqual(300);
+    await sleep(310);
+    expect(await window.take(KEY, look(4))).toMatchObject({ used: 2, which: 0 });
+    expect(await window.take(KEY, hit(4, 2))).toMatchObject({ isAllowed: true, used: 4, which: 0 });
+    const full = await window.take(KEY, hit(4));
+    expect(full).toMatchObject({ isAllowed: false, used: 4, which: 0 });
+    expect(full.retryMs).toBeGreaterThan(50_000);
+    expect(await window.take(KEY, hit(4, 3))).toMatchObject({
+      isAllowed: false,
+      retryMs: Infinity,
+      which: 1,
+    });
+  });
+
+  test('keeps hits that come together in one entry, for no less than the window', async () => {
+    const windowMs = 1_000;
+    const window = await open(windowMs, { resolution: 10 });
+    const startedAt = performance.now();
+    const { mark } = await window.take(KEY, hit(50, 5));
+    for (let hits = 0; hits < 20; hits += 1) await window.take(KEY, hit(50));
+    expect(await window.take(KEY, look(50))).toMatchObject({ used: 25 });
+    expect(await window.refund(KEY, mark, 5)).toBe(true);
+    expect(await window.take(KEY, look(50))).toMatchObject({ used: 20 });
+    const { retryMs, isAllowed } = await window.take(KEY, hit(50, 50));
+    expect(isAllowed).toBe(false);
+    const elapsedMs = performance.now() - startedAt;
+    expect(retryMs + elapsedMs).toBeGreaterThanOrEqual(windowMs - 1);
+    expect(retryMs).toBeLessThanOrEqual(windowMs + windowMs / 10);
+    await sleep(retryMs + 2);
+    expect(await window.take(KEY, hit(50, 50))).toMatchObject({ isAllowed: true, used: 50 });
+  });
+
+  test('shuts a key after a rejection, for that long and no longer', async () => {
+    const window = await open(100, { blockMs: 400 });
+    await window.take(KEY, hit(1));
+    expect(await window.take(KEY, look(1))).toMatchObject({ isAllowed: false });
+    const denied = await window.take(KEY, hit(1));
+    expect(denied).toMatchObject({ isAllowed: false, used: 1, mark: 0 });
+    expect(denied.retryMs).toBe(400);
+    await sleep(200);
+    const again = await window.take(KEY, hit(1));
+    expect(again).toMatchObject({ isAllowed: false, used: 0 });
+    expect(again.retryMs).toBeLessThanOrEqual(200);
+    expect(await window.take(KEY, look(1))).toMatchObject({ isAllowed: false });
+    await sleep(again.retryMs + 2);
+    expect(await window.take(KEY, hit(1))).toMatchObject({ isAllowed: true, used: 1 });
+  });
+
+  test('gives back in a key that is shut, which stays shut until it is forgotten', async () => {
+    const window = await open(60_000, { blockMs: 60_000 });
+    const { mark } = await window.take(KEY, hit(2, 2));
+    await window.take(KEY, hit(2));
+    expect(await window.refund(KEY, mark, 2)).toBe(true);
+    expect(await window.take(KEY, hit(2))).toMatchObject({ isAllowed: false, used: 0 });
+    await window.forget(KEY);
+    expect(await window.take(KEY, hit(2))).toMatchObject({ isAllowed: true, used: 1 });
+  });
+
+  test('shuts a key that asks for more than the limit, too', async () => {
+    const window = await open(60_000, { blockMs: 60_000 });
+    expect(await window.take(KEY, hit(2, 3))).toMatchObject({ isAllowed: false, retryMs: Infinity });
+    const denied = await window.take(KEY, hit(2));
+    expect(denied.isAllowed).toBe(false);
+    expect(denied.retryMs).toBeLessThanOrEqual(60_000);
+  });
+
   test('admits no double share around the end of a window', async () => {
     const window = await open(400);
     const accepted: number[] = [];
@@ -212,7 +289,7 @@ describe.each(Object.entries(windows))('The window %s', (_place, open) => {
 describe('The window in this process', () => {
   test('lets no hit leave early because a great cost ran ahead of the clock', () => {
     let now = 0;
-    const window = new MemoryWindow(20, () => now);
+    const window = new MemoryWindow({ windowMs: 20 }, () => now);
     expect(window.take(KEY, hit(60_000, 50_000))).toMatchObject({ isAllowed: true });
     now = 19;
     expect(window.take(KEY, hit(60_000, 50_000))).toMatchObject({ isAllowed: false, used: 50_000 });
@@ -220,7 +297,7 @@ describe('The window in this process', () => {
 
   test('forgets keys whose hits have left', () => {
     let now = 0;
-    const window = new MemoryWindow(1_000, () => now);
+    const window = new MemoryWindow({ windowMs: 1_000 }, () => now);
     for (let client = 0; client < 1_000; client += 1) window.take(`${client}`, hit(5));
     expect(window.size).toBe(1_000);
     now = 1_002;

@@ -1,0 +1,63 @@
+/** The windows of a limiter, and how they are called when nobody names them: `5-in-1min`. */
+import { createHash } from 'node:crypto';
+import { invalidOption } from '../core/errors.js';
+import { checkLimit, checkWindow } from './checks.js';
+import type { RateLimitOptions, RateLimitPolicy } from './options.js';
+
+/** Milliseconds. @deprecated Kept for those who import it from express-rate-limit. */
+export const SECOND = 1000;
+/** Milliseconds. @deprecated Kept for those who import it from express-rate-limit. */
+export const MINUTE: number = 60 * SECOND;
+/** Milliseconds. @deprecated Kept for those who import it from express-rate-limit. */
+export const HOUR: number = 60 * MINUTE;
+/** Milliseconds. @deprecated Kept for those who import it from express-rate-limit. */
+export const DAY: number = 24 * HOUR;
+
+export type Policy = Required<RateLimitPolicy>;
+
+/** Room for a name in a key. */
+const LONGEST_NAME = 32;
+
+/**
+ * What `limits` says, the longest window first; nothing without it.
+ *
+ * @throws SuiteError ERS_INVALID_OPTION
+ */
+export function policiesOf({ limits, windowMs, limit, max }: RateLimitOptions): Policy[] {
+  if (limits === undefined) return [];
+  if (windowMs !== undefined || limit !== undefined || max !== undefined)
+    throw invalidOption('limits', limits, 'It says it all: leave out `windowMs` and `limit`.');
+  if (!Array.isArray(limits) || limits.length === 0)
+    throw invalidOption('limits', limits, 'Use a list such as [{ windowMs: 60_000, limit: 5 }].');
+  return limits.map(completed).sort((one, other) => other.windowMs - one.windowMs);
+}
+
+/** What a limiter is called in Redis when nobody named it. */
+export function nameOf(limit: unknown, windowMs: number, policies: readonly Policy[]): string {
+  if (policies.length === 0)
+    return policyName(typeof limit === 'function' ? 'dynamic' : String(limit), windowMs);
+  const spelled = policies.map((policy) => policyName(policy.limit, policy.windowMs)).join('+');
+  if (spelled.length <= LONGEST_NAME) return spelled;
+  return `several-${createHash('sha256').update(spelled).digest('base64url').slice(0, 10)}`;
+}
+
+function completed({ windowMs, limit, name }: RateLimitPolicy): Policy {
+  const checked = { windowMs: checkWindow(windowMs), limit: checkLimit(limit) };
+  return { ...checked, name: name ?? policyName(checked.limit, checked.windowMs) };
+}
+
+/** The policy in the words of express-rate-limit's default `identifier`. */
+export function policyName(limit: number | string, windowMs: number): string {
+  return `${limit}-in-${spellDuration(windowMs)}`;
+}
+
+function spellDuration(ms: number): string {
+  if (ms < MINUTE) return `${ms / SECOND}sec`;
+  if (ms < HOUR) return `${ms / MINUTE}min`;
+  if (ms < DAY) return plural(ms / HOUR, 'hr');
+  return plural(ms / DAY, 'day');
+}
+
+function plural(count: number, unit: string): string {
+  return `${count}${unit}${count > 1 ? 's' : ''}`;
+}
