@@ -37,6 +37,8 @@ export interface Verdict {
   readonly measured: string;
   /** Undefined where it could not be measured. */
   readonly isMet: boolean | undefined;
+  /** What has to be known to judge a miss. */
+  readonly note?: string;
 }
 
 export interface Row {

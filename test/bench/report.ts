@@ -49,10 +49,11 @@ export function spellResult(result: Result): string {
 
 export function spellVerdicts(verdicts: readonly Verdict[]): string {
   const words = { true: 'met', false: 'MISSED', undefined: 'not measured' };
-  const rows = verdicts.map(({ target, measured, isMet }) => [
+  const rows = verdicts.map(({ target, measured, isMet, note = '' }) => [
     words[String(isMet) as keyof typeof words],
     target,
     measured,
+    note,
   ]);
   return `\n${tableOf([['target', '', 'measured'], ...rows])}\n`;
 }

@@ -7,6 +7,7 @@ export const OURS = 'rateLimit()';
 export const PEER = 'express-rate-limit + rate-limit-redis';
 const FLEXIBLE = 'rate-limiter-flexible';
 export const FLOOR = 'floor';
+export const BARE = 'Express alone';
 
 /** Longer than a bench lasts: who is denied stays denied. */
 const WINDOW_MS = 3_600_000;
@@ -29,6 +30,12 @@ export function flexible(limit: number): ContenderSpec {
 export function flexibleBlocking(limit: number): ContenderSpec {
   const env = { ...policy(limit), IN_MEMORY_BLOCK: '1' };
   return { ...flexible(limit), name: `${FLEXIBLE}, inMemoryBlock`, env };
+}
+
+/** Express without any limiter: the bound below which nobody can get. */
+export function bare(limit: number, deniedNetwork: string): ContenderSpec {
+  const env = { ...policy(limit), DENIED_NETWORK: deniedNetwork };
+  return { name: BARE, file: 'rate-limit/contenders/bare.mjs', env };
 }
 
 /** Sends what our limiter was seen to send, so that it follows the script wherever that goes. */
