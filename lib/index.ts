@@ -7,6 +7,7 @@ export {
   type RateLimitInfo,
   type RateLimitOptions,
   type RateLimitRequestHandler,
+  RedisStore,
   rateLimit,
 } from './rate-limit/index.js';
 export {

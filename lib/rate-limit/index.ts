@@ -27,3 +27,4 @@ export type {
 } from './options.js';
 export { DAY, HOUR, MINUTE, SECOND } from './policies.js';
 export type { Quota, RateLimitRequestHandler } from './quota.js';
+export { RedisStore, type RedisStoreOptions } from './redis-store.js';

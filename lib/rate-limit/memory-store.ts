@@ -22,7 +22,9 @@ export class MemoryStore implements Store {
 
   init(options: Options): void {
     const { limit, skipFailedRequests, skipSuccessfulRequests } = options;
-    const knowsLimit = typeof limit === 'number' && !skipFailedRequests && !skipSuccessfulRequests;
+    // express-slow-down says 0 and means that it decides itself.
+    const knowsLimit =
+      typeof limit === 'number' && limit > 0 && !skipFailedRequests && !skipSuccessfulRequests;
     this.#limit = knowsLimit ? Math.min(limit, MOST_HITS) : MOST_HITS;
     this.windowMs = options.windowMs;
     this.#window = new MemoryWindow({ windowMs: options.windowMs });

@@ -29,7 +29,7 @@ export class RedisWindow implements Window {
   }
 
   /** @throws SuiteError of the guard when Redis is away or refuses. */
-  async take(key: string, { cost, limit, record }: Demand): Promise<Verdict> {
+  async take(key: string, { cost, limit, record }: Demand): Promise<Verdict & { readonly resetMs: number }> {
     const keys = [this.#spell(key)];
     const args = [
       String(cost),

@@ -7,16 +7,21 @@ interface Settings {
 }
 type ExpressRequest = IncomingMessage & { readonly app?: Settings };
 
-/** A string is sent as HTML, bytes as they are, anything else as JSON. Nothing happens once headers are out. */
+/**
+ * A string is sent as HTML, bytes as they are, anything else as JSON. Nothing happens once headers are out.
+ *
+ * @param mediaType what kind of JSON it is
+ */
 export function sendRejection(
   req: IncomingMessage,
   res: ServerResponse,
   statusCode: number,
   message: unknown,
+  mediaType?: string,
 ): void {
   if (res.headersSent || res.writableEnded) return;
   const app = (req as ExpressRequest).app;
-  const { type, bytes } = represent(message, app);
+  const { type, bytes } = represent(message, app, mediaType);
   res.statusCode = statusCode;
   if (type !== undefined && !res.hasHeader('Content-Type')) res.setHeader('Content-Type', type);
   res.setHeader('Content-Length', bytes.length);
@@ -30,7 +35,7 @@ interface Representation {
   readonly bytes: Buffer;
 }
 
-function represent(message: unknown, app: Settings | undefined): Representation {
+function represent(message: unknown, app: Settings | undefined, mediaType?: string): Representation {
   if (message === undefined || message === null) return { type: undefined, bytes: Buffer.alloc(0) };
   if (typeof message === 'string') return { type: 'text/html; charset=utf-8', bytes: Buffer.from(message) };
   if (ArrayBuffer.isView(message)) return { type: 'application/octet-stream', bytes: bytesOf(message) };
@@ -39,7 +44,7 @@ function represent(message: unknown, app: Settings | undefined): Representation 
     app?.get('json replacer') as undefined,
     app?.get('json spaces') as undefined,
   );
-  return { type: 'application/json; charset=utf-8', bytes: Buffer.from(json ?? '') };
+  return { type: mediaType ?? 'application/json; charset=utf-8', bytes: Buffer.from(json ?? '') };
 }
 
 function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer {

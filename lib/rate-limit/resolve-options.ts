@@ -15,6 +15,7 @@ import {
 import { addressOf, cleanAddress, ipKeyGenerator } from './client-key.js';
 import type { DraftVersion, Logger, Options, RateLimitInfo, RateLimitOptions } from './options.js';
 import { nameOf, type Policy, policiesOf, policyName } from './policies.js';
+import { PROBLEM, prefersProblem, quotaExceeded } from './problem.js';
 import { sendRejection } from './rejection.js';
 import { Validations } from './validations.js';
 
@@ -29,8 +30,6 @@ export type ResolvedOptions = Omit<Options, keyof Needed | 'standardHeaders' | '
     readonly standardHeaders: false | DraftVersion;
     /** Several windows, the longest first; none when there is but `windowMs` and `limit`. */
     readonly policies: readonly Policy[];
-    /** Whether nobody but us says what a rejected client is sent. */
-    readonly isDefaultAnswer: boolean;
     readonly store: Options['store'] | undefined;
     readonly validations: Validations;
   };
@@ -49,6 +48,8 @@ export function resolveOptions(passed: RateLimitOptions): ResolvedOptions {
   const limit = longest?.limit ?? given.limit ?? given.max ?? 5;
   const { standardHeaders = false, message = 'Too many requests, please try again later.' } = given;
   const { requestPropertyName = 'rateLimit', ipv6Subnet = 56, statusCode = 429 } = given;
+
+  const isDefaultAnswer = given.message === undefined;
 
   const options: ResolvedOptions = {
     skipFailedRequests: false,
@@ -74,7 +75,6 @@ export function resolveOptions(passed: RateLimitOptions): ResolvedOptions {
     logger,
     name: checkName(given.name ?? nameOf(limit, windowMs, policies)),
     policies,
-    isDefaultAnswer: given.message === undefined && given.handler === undefined,
     cost: typeof given.cost === 'function' ? given.cost : checkCost(given.cost ?? 1, 1),
     onRedisDown: checkPolicy(given.onRedisDown ?? 'local'),
     expectedProcesses: checkWhole('expectedProcesses', given.expectedProcesses ?? 1),
@@ -103,8 +103,16 @@ export function resolveOptions(passed: RateLimitOptions): ResolvedOptions {
   }
 
   async function reject(request: Request, response: Response): Promise<void> {
+    if (isDefaultAnswer && prefersProblem(request.headers.accept)) return rejectAsProblem(request, response);
     const body: unknown = typeof message === 'function' ? await message(request, response) : message;
     sendRejection(request, response, statusCode, body);
+  }
+
+  async function rejectAsProblem(request: Request, response: Response): Promise<void> {
+    const { identifier } = options;
+    const policy = typeof identifier === 'function' ? await identifier(request, response) : identifier;
+    if (!response.headersSent) response.appendHeader('Vary', 'Accept');
+    sendRejection(request, response, statusCode, quotaExceeded(statusCode, policy), PROBLEM);
   }
 }
 

@@ -32,5 +32,6 @@ export type DropIn = All<
     // Each other's stores.
     Fits<Theirs.MemoryStore, Ours.Store>,
     Fits<Ours.MemoryStore, Theirs.Store>,
+    Fits<Ours.RedisStore, Theirs.Store>,
   ]
 >;
