@@ -1,4 +1,5 @@
 /** What a request costs that no machine changes: commands sent to Redis, and bytes of a key. They must not rise. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import express from 'express';
 import { rateLimit } from 'express-redis-suite/rate-limit';
@@ -13,7 +14,9 @@ const REQUESTS = 20;
 /** Deadlines are not what is counted here. */
 const DEADLINE_MS = 10_000;
 const LIMIT = 100;
-const BYTES_AT_LIMIT_100 = 2_200;
+/** The target is 2,200; this is what it has come down to, and some room for another Redis. */
+const BYTES_AT_LIMIT_100 = 1_600;
+const BYTES_WITH_RESOLUTION = 4_000;
 
 describe('An app behind the limiter sends Redis', () => {
   test('one command for each allowed request', async () => {
@@ -43,6 +46,18 @@ test(`A client that has used up a limit of ${LIMIT} takes ${BYTES_AT_LIMIT_100} 
   const bytes = await client.memoryUsage('rl:bytes:{me}', { SAMPLES: 0 });
   expect(bytes).toBeLessThanOrEqual(BYTES_AT_LIMIT_100);
   expect(bytes).toBeGreaterThan(LIMIT);
+});
+
+test(`With resolution: 100, one with a limit of 10,000 takes ${BYTES_WITH_RESOLUTION} bytes at most`, async () => {
+  const { client } = await ownRedis();
+  const policy = { windowMs: 1_000, limit: 10_000, resolution: 100 };
+  const limiter = rateLimit({ client, ...policy, name: 'bytes', deadlineMs: DEADLINE_MS });
+  // Into as many entries as there can be.
+  const until = performance.now() + policy.windowMs;
+  for (; performance.now() < until; await sleep(2)) await limiter.consume('me', 10);
+  expect(await client.memoryUsage('rl:bytes:{me}', { SAMPLES: 0 })).toBeLessThanOrEqual(
+    BYTES_WITH_RESOLUTION,
+  );
 });
 
 describe.each(['sessions()', 'express-session with RedisSessionStore'])(

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import express from 'express';
-import { type Options, rateLimit } from 'express-redis-suite/rate-limit';
+import { type DraftVersion, type RateLimitOptions, rateLimit } from 'express-redis-suite/rate-limit';
 import { WebSocket } from 'ws';
 import { type Served, serve } from '../support/http.js';
 import { RedisServer } from '../support/redis-server.js';
@@ -73,9 +73,9 @@ describe('The header fields', () => {
     'are as shown: %s',
     async (id, { code }) => {
       const isLegacy = id === 'legacy';
-      const options: Partial<Options> = isLegacy
+      const options: RateLimitOptions = isLegacy
         ? {}
-        : { legacyHeaders: false, standardHeaders: id as NonNullable<Options['standardHeaders']> };
+        : { legacyHeaders: false, standardHeaders: id as DraftVersion };
       const app = await serve(express().use(rateLimit({ ...options, limit: 5, windowMs: 60_000 })));
       const { rawHeaders } = await app.get('/');
       const lines = rawHeaders.flatMap((name, index) =>
@@ -90,6 +90,16 @@ describe('The header fields', () => {
   function normalised(line: string): string {
     return line.replace(/\d{10}/, '<time>').replace(/pk=:[^:]*:/, 'pk=<hash>');
   }
+});
+
+test('A client that asks for problem details gets what is shown', async () => {
+  const shown = snippets.find(({ id }) => id === 'problem')?.code ?? '';
+  const app = await serve(express().use(rateLimit({ limit: 5, windowMs: 60_000 })));
+  const accept = { accept: 'application/problem+json' };
+  await statusesOf(5, () => app.get('/', accept));
+  const { headers, text } = await app.get('/', accept);
+  expect(headers).toMatchObject({ 'content-type': 'application/problem+json', vary: 'Accept' });
+  expect(JSON.parse(text)).toEqual(JSON.parse(shown));
 });
 
 describe('Each snippet does what the page says:', () => {
@@ -147,7 +157,24 @@ describe('Each snippet does what the page says:', () => {
       expect((await app.get('/send?mail=bad')).json()).toEqual(['good']);
     },
     async several(app) {
-      expect(await statusesOf(6, () => app.get('/'))).toContain(429);
+      expect(await statusesOf(6, () => app.get('/'))).toEqual([200, 200, 200, 200, 200, 429]);
+      expect(Number((await app.get('/')).headers['retry-after'])).toBeLessThanOrEqual(60);
+    },
+    async block(app) {
+      expect(await statusesOf(5, () => app.get('/'))).toContain(429);
+      expect(Number((await app.get('/')).headers['retry-after'])).toBeGreaterThan(500);
+    },
+    async huge(app) {
+      expect((await app.get('/')).headers['x-ratelimit-remaining']).toBe('9999');
+    },
+    async 'dry-run'(app) {
+      const replies = [await app.get('/'), await app.get('/'), await app.get('/')];
+      expect(replies.map(({ status }) => status)).toEqual([200, 200, 200]);
+      expect(replies.map(({ headers }) => headers['x-would-be-rejected'])).toEqual([
+        undefined,
+        undefined,
+        'yes',
+      ]);
     },
     async proxies(app) {
       const from = (address: string) => app.get('/', { 'x-forwarded-for': address });

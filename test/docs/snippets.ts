@@ -52,7 +52,12 @@ export class Workbench {
     this.write('ambient.d.ts', ambient);
     this.write('package.json', JSON.stringify({ type: 'module' }));
     // As strict as most users are, which is less than we are.
-    const compilerOptions = { noEmit: true, declaration: false, exactOptionalPropertyTypes: false };
+    const compilerOptions = {
+      noEmit: true,
+      declaration: false,
+      exactOptionalPropertyTypes: false,
+      noUncheckedIndexedAccess: false,
+    };
     const extended = join(ROOT, 'tsconfig.json');
     this.write(
       'tsconfig.json',

@@ -83,6 +83,12 @@ function judge(result: Result): Verdict[] {
       0.9,
     ),
     atMost('bytes per key at limit 100', figureOf(result, 'bytesAt100'), 2_200, 0),
+    atMost(
+      'bytes per key at limit 10,000 with resolution: 100',
+      figureOf(result, 'coarseBytesAt10000'),
+      4_000,
+      0,
+    ),
   ];
 }
 
