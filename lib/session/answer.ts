@@ -12,12 +12,11 @@ export function answer<T>(work: Promise<T>, cb: Callback | undefined): Promise<T
   return work;
 }
 
-async function callBack<T>(work: Promise<T>, cb: Callback): Promise<T> {
-  const [error, data] = await work.then(
-    (result): [unknown, NonNullable<T> | null] => [null, result ?? null],
-    (failure: unknown): [unknown, null] => [failure, null],
+function callBack<T>(work: Promise<T>, cb: Callback): Promise<T> {
+  return work.then(
+    (result) => cb(null, result ?? null),
+    (failure: unknown) => cb(failure, null),
   );
-  return cb(error, data);
 }
 
 /** Publishes what became of one operation, when someone listens. */

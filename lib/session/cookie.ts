@@ -1,8 +1,7 @@
 /** The session cookie: safe defaults, and no way to send it where it is not safe. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { CookieOptions, SessionOptions } from 'express-session';
 import { invalidOption, SuiteError } from '../core/errors.js';
-import { exitsOf } from './hold.js';
 
 export type CookieOption = SessionOptions['cookie'];
 type Request = Parameters<Exclude<CookieOption, CookieOptions | undefined>>[0];
@@ -58,23 +57,4 @@ export function insecureCookie(): SuiteError {
     'ERS_INSECURE_COOKIE',
     "sessions: in production a session cookie must not travel over plain HTTP, and this request came over plain HTTP. Behind a proxy that ends TLS, say so: app.set('trust proxy', 1), or proxy: true. Without TLS at all: cookie: { secure: false }.",
   );
-}
-
-/** Lets the headers go without the session cookie when `mustWithhold` says so at that moment. */
-export function withholdCookie(req: IncomingMessage, res: ServerResponse, mustWithhold: () => boolean): void {
-  const { writeHead } = exitsOf(res);
-  const withId = req as { sessionID?: string | undefined };
-  Object.assign(res, {
-    writeHead(...args: unknown[]): unknown {
-      if (!mustWithhold()) return writeHead.apply(res, args);
-      // express-session sets no cookie for a request that has no id.
-      const { sessionID } = withId;
-      withId.sessionID = undefined;
-      try {
-        return writeHead.apply(res, args);
-      } finally {
-        withId.sessionID = sessionID;
-      }
-    },
-  });
 }

@@ -1,9 +1,14 @@
 /** What counts as a session among the values found in Redis, which somebody may have tampered with. */
 import session, { type SessionData } from 'express-session';
 
-/** The value as a session, or undefined when it is none: an array, a string, a cookie of wrong types, a `__proto__`. */
-export function asSession(value: unknown): SessionData | undefined {
-  if (!isObject(value) || hasProtoKey(value)) return undefined;
+/**
+ * The value as a session, or undefined when it is none: an array, a string, a cookie of wrong types, a `__proto__`.
+ *
+ * @param json the text that JSON.parse made it of, where there is one: it shows at a glance that no key is `__proto__`.
+ */
+export function asSession(value: unknown, json?: string): SessionData | undefined {
+  if (!isObject(value)) return undefined;
+  if (mayHoldProtoKey(json) && hasProtoKey(value)) return undefined;
   if ('cookie' in value && !isSoundCookie(value.cookie)) return undefined;
   return value as unknown as SessionData;
 }
@@ -43,6 +48,11 @@ const ATTRIBUTES: readonly (readonly [name: string, isSound: (value: unknown) =>
 function isSoundCookie(cookie: unknown): boolean {
   if (!isObject(cookie)) return false;
   return ATTRIBUTES.every(([name, isSound]) => cookie[name] === undefined || isSound(cookie[name]));
+}
+
+/** A key may be spelled with escapes. */
+function mayHoldProtoKey(json: string | undefined): boolean {
+  return json === undefined || json.includes('__proto__') || json.includes('\\u');
 }
 
 /** JSON.parse makes `__proto__` an own key, harmless until somebody merges it into something. */

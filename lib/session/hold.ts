@@ -9,6 +9,10 @@ export interface Gate {
   settle(): Promise<void>;
   /** It failed. The response is dropped; the gate answers instead, or ends the connection when `hasBegun`. */
   giveUp(error: unknown, hasBegun: boolean): void;
+  /** The head is about to leave through express-session, which may set its cookie. */
+  beforeHead?(args: unknown[]): void;
+  /** It has left, or node refused it. */
+  afterHead?(): void;
 }
 
 /** The methods through which a response leaves. */
@@ -21,7 +25,7 @@ const MAX_WAITS = 5;
 
 interface Call {
   readonly exit: keyof Exits;
-  readonly args: readonly unknown[];
+  readonly args: unknown[];
 }
 
 /** The exits as they are now, to go back to with `Object.assign(res, exits)`. */
@@ -36,105 +40,142 @@ export function exitsOf(res: ServerResponse): Exits {
  * @param bare the exits that what follows a failure takes, past express-session: no cookie is set, nothing is saved.
  */
 export function holdResponse(res: ServerResponse, bare: Exits, gate: Gate): void {
-  const open = exitsOf(res);
-  const held: Call[] = [];
-  let phase: 'open' | 'held' | 'passed' | 'dropped' = 'open';
-  let hasBegun = false;
-  let owesDrain = false;
-  let waits = 0;
-  for (const exit of EXITS) (res as unknown as Exits)[exit] = (...args) => accept({ exit, args });
+  const hold = new Hold(res, bare, gate);
+  const exits = res as unknown as Exits;
+  exits.writeHead = (...args) => hold.accept('writeHead', args);
+  exits.flushHeaders = (...args) => hold.accept('flushHeaders', args);
+  exits.write = (...args) => hold.accept('write', args);
+  exits.end = (...args) => hold.accept('end', args);
+}
 
-  function accept(call: Call): unknown {
-    if (phase === 'dropped') return res.writableEnded || res.destroyed ? ignore(call) : leave(bare, call);
-    if (phase === 'open' && mustHold(call)) hold();
-    return phase === 'held' ? keep(call) : pass(call);
+/** A class, not closures: it is made for every request, and most responses just pass. */
+class Hold {
+  readonly #res: ServerResponse;
+  readonly #bare: Exits;
+  readonly #open: Exits;
+  readonly #gate: Gate;
+  #held: Call[] | undefined;
+  #phase: 'open' | 'held' | 'passed' | 'dropped' = 'open';
+  #hasBegun = false;
+  #owesDrain = false;
+  #waits = 0;
+
+  constructor(res: ServerResponse, bare: Exits, gate: Gate) {
+    this.#res = res;
+    this.#bare = bare;
+    this.#open = exitsOf(res);
+    this.#gate = gate;
+  }
+
+  accept(exit: keyof Exits, args: unknown[]): unknown {
+    if (this.#phase === 'dropped') return this.#acceptDropped(exit, args);
+    if (this.#phase === 'open' && this.#mustHold(exit)) this.#hold();
+    return this.#phase === 'held' ? this.#keep({ exit, args }) : this.#pass(exit, args);
+  }
+
+  #acceptDropped(exit: keyof Exits, args: unknown[]): unknown {
+    const isOver = this.#res.writableEnded || this.#res.destroyed;
+    return isOver ? this.#ignore({ exit, args }) : this.#bare[exit].apply(this.#res, args);
   }
 
   /** Once the first byte has left, what changes is saved at the end, which is worth another wait. */
-  function mustHold({ exit }: Call): boolean {
-    if ((hasBegun && exit !== 'end') || waits === MAX_WAITS) return false;
+  #mustHold(exit: keyof Exits): boolean {
+    if ((this.#hasBegun && exit !== 'end') || this.#waits === MAX_WAITS) return false;
     try {
-      return gate.mustWait();
+      return this.#gate.mustWait();
     } catch {
       // A session that cannot be looked at cannot be saved either: `settle` will say why.
       return true;
     }
   }
 
-  function pass(call: Call): unknown {
+  #pass(exit: keyof Exits, args: unknown[]): unknown {
+    if (exit === 'writeHead') return this.#passHead(args);
     // Before the call, which may come back through `writeHead`.
-    if (call.exit !== 'writeHead') hasBegun = true;
-    if (call.exit === 'end') phase = 'passed';
-    return leave(open, call);
+    this.#hasBegun = true;
+    if (exit === 'end') this.#phase = 'passed';
+    return this.#open[exit].apply(this.#res, args);
   }
 
-  function leave(exits: Exits, { exit, args }: Call): unknown {
-    return exits[exit].apply(res, args as unknown[]);
+  #passHead(args: unknown[]): unknown {
+    this.#gate.beforeHead?.(args);
+    try {
+      return this.#open.writeHead.apply(this.#res, args);
+    } finally {
+      this.#gate.afterHead?.();
+    }
   }
 
-  function hold() {
-    phase = 'held';
-    waits += 1;
+  #hold(): void {
+    this.#phase = 'held';
+    this.#held ??= [];
+    this.#waits += 1;
+    const res = this.#res;
     const { statusCode, statusMessage } = res;
     // Whoever asks, an error handler for one, must not begin a second response.
     Object.defineProperty(res, 'headersSent', { configurable: true, get: () => true });
     const unmask = () => delete (res as { headersSent?: boolean }).headersSent;
-    callSettle().then(
-      function settled() {
+    this.#settle().then(
+      () => {
         unmask();
         res.statusCode = statusCode;
         if (statusMessage) res.statusMessage = statusMessage;
-        release();
+        this.#release();
       },
-      function failed(error: unknown) {
+      (error: unknown) => {
         unmask();
-        drop(error);
+        this.#drop(error);
       },
     );
   }
 
-  async function callSettle(): Promise<void> {
-    await gate.settle();
+  async #settle(): Promise<void> {
+    await this.#gate.settle();
   }
 
-  function keep(call: Call): unknown {
+  #keep(call: Call): unknown {
+    const held = this.#held as Call[];
     // Implied headers make node ask for them again with every write.
     const isRepeated = call.exit === 'writeHead' && held.length > 0;
     if (!isRepeated) held.push(call);
-    if (call.exit === 'write') owesDrain = true;
-    return call.exit === 'write' ? false : res;
+    if (call.exit === 'write') this.#owesDrain = true;
+    return call.exit === 'write' ? false : this.#res;
   }
 
-  function release() {
-    phase = 'open';
+  #release(): void {
+    const res = this.#res;
+    const held = this.#held as Call[];
+    this.#phase = 'open';
     let isFlowing = true;
     for (let call = held.shift(); call !== undefined; call = held.shift()) {
-      if (phase === 'open' && mustHold(call)) {
+      if (this.#phase === 'open' && this.#mustHold(call.exit)) {
         held.unshift(call);
-        return hold();
+        this.#hold();
+        return;
       }
       try {
-        const result = pass(call);
+        const result = this.#pass(call.exit, call.args);
         if (call.exit === 'write') isFlowing = result !== false;
       } catch (error) {
         // A header that node refuses: its handler would have caught this, had it not been held.
-        return drop(error);
+        this.#drop(error);
+        return;
       }
     }
-    if (owesDrain && isFlowing && !res.writableEnded) process.nextTick(() => res.emit('drain'));
-    owesDrain = false;
+    if (this.#owesDrain && isFlowing && !res.writableEnded) process.nextTick(() => res.emit('drain'));
+    this.#owesDrain = false;
   }
 
-  function drop(error: unknown): void {
-    phase = 'dropped';
-    for (const call of held.splice(0)) ignore(call);
-    gate.giveUp(error, res.headersSent);
+  #drop(error: unknown): void {
+    this.#phase = 'dropped';
+    for (const call of (this.#held ?? []).splice(0)) this.#ignore(call);
+    this.#gate.giveUp(error, this.#res.headersSent);
   }
 
   /** Nobody gets to see what was written; whoever waits for its callback goes on. */
-  function ignore({ exit, args }: Call): unknown {
+  #ignore({ exit, args }: Call): unknown {
     const callback = args.at(-1);
     if (typeof callback === 'function') process.nextTick(callback as () => void);
-    return exit === 'write' ? true : res;
+    return exit === 'write' ? true : this.#res;
   }
 }

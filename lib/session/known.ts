@@ -7,8 +7,10 @@ export interface Known {
   readonly stored: Buffer;
   /** The bytes that the request's own object stems from; after a merge these are not the stored ones. */
   readonly view: Buffer;
-  /** What the session held, cookie aside, when it was loaded or last saved. */
-  readonly contents: string;
+  /** What the session held, cookie aside, when it was loaded or last saved; undefined: what `json` says. */
+  readonly contents: string | undefined;
+  /** The stored text, where JSON.parse made the session of it. */
+  readonly json: string | undefined;
   readonly lifetimeMs: CookieLifetimeMs;
   /** Whether its time to live was seen to in the round trip that read or wrote it. */
   readonly isSlid: boolean;
@@ -19,15 +21,41 @@ export interface Known {
 /** What a store knows of a session object: never stored, as it is stored, changed since, or destroyed by others. */
 export type SessionState = 'new' | 'saved' | 'changed' | 'gone';
 
+/** What is known of each session object, kept on the object itself: a WeakMap with an entry per request costs the collector more. */
+export class Knowledge {
+  readonly #key = Symbol('known');
+
+  of(session: object): Known | undefined {
+    return (session as Record<symbol, Known | undefined>)[this.#key];
+  }
+
+  note(session: object, known: Known): void {
+    // Not enumerable, so that no serializer and no copy takes it along.
+    Object.defineProperty(session, this.#key, { value: known, writable: true, configurable: true });
+  }
+}
+
 export function stateOf(session: Partial<SessionData>, known: Known | undefined): SessionState {
   if (known === undefined) return 'new';
   if (known.isGone) return 'gone';
   if (isLifetimeChanged(known.lifetimeMs, cookieLifetimeMs(session))) return 'changed';
-  return known.contents === contentsOf(session) ? 'saved' : 'changed';
+  return holdsTheSame(known, contentsOf(session)) ? 'saved' : 'changed';
 }
 
 /** Everything but the cookie, whose date moves in every request; the way express-session compares. */
 export function contentsOf(session: Partial<SessionData>): string {
   const { cookie: _cookie, ...contents } = session;
   return JSON.stringify(contents);
+}
+
+/** As express-session and connect-redis write it: the cookie first. A brace in the cookie's path ends the match early. */
+const COOKIE_FIRST = /^\{"cookie":\{[^{}]*\}/;
+
+/** Mostly the stored text goes on exactly as the session does now; another spelling of the same JSON takes a closer look. */
+function holdsTheSame({ contents, json = '' }: Known, now: string): boolean {
+  if (contents !== undefined) return contents === now;
+  const cookie = COOKIE_FIRST.exec(json)?.[0];
+  if (cookie !== undefined && json.slice(cookie.length) === (now === '{}' ? '}' : `,${now.slice(1)}`))
+    return true;
+  return contentsOf(JSON.parse(json)) === now;
 }

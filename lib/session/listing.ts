@@ -77,7 +77,7 @@ async function readAll(
   const found: [string, SessionData][] = [];
   async function read(id: string): Promise<void> {
     const text = await textAt(guard, prefix + id);
-    const session = text === null ? undefined : await readable(serializer, Buffer.from(text));
+    const session = text === null ? undefined : await readable(serializer, text);
     if (session !== undefined) found.push([id, session]);
   }
   for (let start = 0; start < ids.length; start += READS_AT_ONCE) {

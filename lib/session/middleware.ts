@@ -1,23 +1,33 @@
 /** `sessions()`: express-session on a Redis store, and what a store alone cannot do. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import expressSession, { type CookieOptions, type Store } from 'express-session';
 import { hasCode, isRedisTrouble } from '../core/errors.js';
-import { withholdCookie } from './cookie.js';
 import { giveEmptySession } from './detached.js';
-import { exitsOf, type Gate, holdResponse } from './hold.js';
+import { type Exits, exitsOf, type Gate, holdResponse } from './hold.js';
 import { contentsOf } from './known.js';
 import type { RedisSessionStoreOptions } from './options.js';
 import type { SessionRequest } from './request.js';
-import { sessionGate, watchGenerated } from './session-gate.js';
+import { SessionGate, watchGenerated } from './session-gate.js';
 import { resolveSettings, type SessionsOptions } from './settings.js';
 import { RedisSessionStore } from './store.js';
-import { answerUnavailable, headersOf, restoreHeaders } from './unavailable.js';
+import { answerUnavailable, restoreHeaders } from './unavailable.js';
 
 export interface SessionsMiddleware<SessionStore extends Store = Store> {
   // Wide enough for Express and for any connect-style server.
-  (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void): void;
+  (req: IncomingMessage, res: ServerResponse, next: Next): void;
   /** Where the sessions are. */
   readonly store: SessionStore;
+}
+
+type Next = (error?: unknown) => void;
+
+/** One request, and its response as it was before anything of ours touched it. */
+interface Visit {
+  readonly req: SessionRequest;
+  readonly res: ServerResponse;
+  readonly next: Next;
+  readonly bare: Exits;
+  readonly headers: OutgoingHttpHeaders;
 }
 
 /** Set on the synthetic requests with which the response cache revalidates. */
@@ -42,45 +52,47 @@ export function sessions(options: SessionsOptions): SessionsMiddleware {
   const runExpressSession = expressSession(settings);
   const generated = watchGenerated(store);
 
-  function sessionMiddleware(req: SessionRequest, res: ServerResponse, next: (error?: unknown) => void) {
+  function sessionMiddleware(req: SessionRequest, res: ServerResponse, next: Next) {
     if (req.session) return next();
     if (REVALIDATION in req) {
       giveEmptySession(req, cookieFor(req));
       return next();
     }
-    const bare = exitsOf(res);
-    const headers = headersOf(res);
+    const visit: Visit = { req, res, next, bare: exitsOf(res), headers: res.getHeaders() };
     let isLoaded = false;
     runExpressSession(req as never, res as never, function loaded(error?: unknown) {
       // express-session reports what fails after the handler as well.
       if (isLoaded) return next(error);
       isLoaded = true;
-      if (error) return failed(error);
-      const gate = sessionGate({ ...resolved, req, generated, giveUp });
-      withholdCookie(req, res, gate.isGone);
-      // The gate saves what there is to save; express-session would look again, and save a new id twice.
-      if (store instanceof RedisSessionStore) Object.assign(res, { end: bare.end });
-      holdResponse(res, bare, gate);
+      if (error) return failed(visit, error);
+      hold(visit);
       next();
     });
+  }
 
-    function failed(error: unknown) {
-      // From here on without express-session, which would set a cookie for, or even destroy, what it could not load.
-      Object.assign(res, bare);
-      if (!isRedisTrouble(error)) return next(error);
-      if (onRedisDown === 'error') return answerUnavailable(res);
-      giveEmptySession(req, cookieFor(req), error);
-      holdResponse(res, bare, readOnlyGate(req, error, giveUp));
-      next();
-    }
+  function hold(visit: Visit) {
+    const { req, res, bare } = visit;
+    const gate = new SessionGate(resolved, generated, req, (error, hasBegun) =>
+      giveUp(visit, error, hasBegun),
+    );
+    // The gate saves what there is to save; express-session would look again, and save a new id twice.
+    if (store instanceof RedisSessionStore) Object.assign(res, { end: bare.end });
+    holdResponse(res, bare, gate);
+  }
 
-    function giveUp(error: unknown, hasBegun: boolean) {
-      const isTrouble = isRedisTrouble(error) || hasCode(error, 'ERS_SESSION_CONFLICT');
-      if (hasBegun) res.destroy();
-      else restoreHeaders(res, headers);
-      if (!isTrouble) next(error);
-      else if (!hasBegun) answerUnavailable(res);
-    }
+  function failed(visit: Visit, error: unknown) {
+    const { req, res, next, bare } = visit;
+    // From here on without express-session, which would set a cookie for, or even destroy, what it could not load.
+    Object.assign(res, bare);
+    if (!isRedisTrouble(error)) return next(error);
+    if (onRedisDown === 'error') return answerUnavailable(res);
+    giveEmptySession(req, cookieFor(req), error);
+    holdResponse(
+      res,
+      bare,
+      readOnlyGate(req, error, (trouble, hasBegun) => giveUp(visit, trouble, hasBegun)),
+    );
+    next();
   }
 
   function cookieFor(req: SessionRequest): CookieOptions {
@@ -89,6 +101,14 @@ export function sessions(options: SessionsOptions): SessionsMiddleware {
   }
 
   return Object.assign(sessionMiddleware, { store });
+}
+
+function giveUp({ res, next, headers }: Visit, error: unknown, hasBegun: boolean): void {
+  const isTrouble = isRedisTrouble(error) || hasCode(error, 'ERS_SESSION_CONFLICT');
+  if (hasBegun) res.destroy();
+  else restoreHeaders(res, headers);
+  if (!isTrouble) next(error);
+  else if (!hasBegun) answerUnavailable(res);
 }
 
 /** Nothing may be written, so nothing may look as if it had been. */

@@ -105,17 +105,34 @@ async function merge(
   view: Buffer,
   current: Buffer,
 ): Promise<Draft | undefined> {
-  const theirs = await readable(serializer, current);
+  const theirs = await readable(serializer, current.toString());
   if (theirs === undefined) return undefined;
   const base = await serializer.parse(view.toString());
   const merged = mergeSessions(base, await serializer.parse(draft.text), theirs);
   return { key: draft.key, text: await serializer.stringify(merged), livesForMs: livesForMs(merged) };
 }
 
-/** The session in these bytes, undefined when there is none in them. */
-export async function readable(serializer: Serializer, bytes: Buffer): Promise<SessionData | undefined> {
+/** The session in this text, undefined when there is none in it; a promise where the serializer returns one. */
+export function readable(
+  serializer: Serializer,
+  text: string,
+): SessionData | undefined | Promise<SessionData | undefined> {
   try {
-    return asSession(await serializer.parse(bytes.toString()));
+    const parsed = serializer.parse(text);
+    const isPromise = typeof (parsed as Partial<Promise<SessionData>> | null)?.then === 'function';
+    return isPromise ? asSessionLater(parsed) : asSession(parsed, isJson(serializer) ? text : undefined);
+  } catch {
+    return undefined;
+  }
+}
+
+export function isJson(serializer: Serializer): boolean {
+  return (serializer as unknown) === JSON;
+}
+
+async function asSessionLater(parsing: SessionData | Promise<SessionData>): Promise<SessionData | undefined> {
+  try {
+    return asSession(await parsing);
   } catch {
     return undefined;
   }

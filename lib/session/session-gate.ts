@@ -2,23 +2,13 @@
 import type { Session, SessionData, Store } from 'express-session';
 import { insecureCookie, isSecure, mayBeSecure } from './cookie.js';
 import type { Gate } from './hold.js';
-import { contentsOf } from './known.js';
+import { contentsOf, stateOf } from './known.js';
 import type { SessionRequest } from './request.js';
 import type { SessionsSettings } from './settings.js';
 import { RedisSessionStore } from './store.js';
 
 /** The sessions that express-session made because it found none. */
 export type Generated = Pick<WeakSet<object>, 'has'>;
-
-export interface SessionGate extends Gate {
-  /** Somebody destroyed this session meanwhile: the browser may have a newer cookie, which ours must not replace. */
-  isGone(): boolean;
-}
-
-interface Circumstances extends SessionsSettings, Pick<Gate, 'giveUp'> {
-  readonly req: SessionRequest;
-  readonly generated: Generated;
-}
 
 /** express-session makes new sessions by `store.generate`, which it puts there itself. */
 export function watchGenerated(store: Store): Generated {
@@ -32,71 +22,111 @@ export function watchGenerated(store: Store): Generated {
   return generated;
 }
 
-export function sessionGate(circumstances: Circumstances): SessionGate {
-  const { req, store, settings, cookieOption, isProduction, generated, giveUp } = circumstances;
-  const first = req.session;
-  const firstId = req.sessionID;
-  const cookieId = first && !generated.has(first) ? firstId : undefined;
-  // In this process a save cannot fail and is done when it returns.
-  const redisStore = store instanceof RedisSessionStore ? store : undefined;
-  let mustResave = settings.resave === true;
-  // Done by the read already, where the script could tell the lifetime. If this fails, nothing is lost of what was loaded.
-  if (first && cookieId !== undefined) redisStore?.touch(cookieId, first as SessionData);
+/** A class, not closures: it is made for every request. */
+export class SessionGate implements Gate {
+  readonly giveUp: Gate['giveUp'];
+  readonly #resolved: SessionsSettings;
+  readonly #req: SessionRequest;
+  readonly #first: SessionRequest['session'];
+  readonly #firstId: string | undefined;
+  /** The id of the browser's cookie, where there was a session for it. */
+  readonly #cookieId: string | undefined;
+  /** Undefined without Redis: in this process a save cannot fail and is done when it returns. */
+  readonly #redisStore: RedisSessionStore | undefined;
+  #mustResave: boolean;
+  #withheldId: string | undefined;
 
-  return { mustWait, settle, giveUp, isGone };
-
-  function mustWait(): boolean {
-    return wantsInsecureCookie() || isBeingDestroyed() || isUnset() || isUnsaved();
+  constructor(resolved: SessionsSettings, generated: Generated, req: SessionRequest, giveUp: Gate['giveUp']) {
+    const { store, settings } = resolved;
+    this.#resolved = resolved;
+    this.#req = req;
+    this.giveUp = giveUp;
+    this.#first = req.session;
+    this.#firstId = req.sessionID;
+    this.#cookieId = req.session && !generated.has(req.session) ? req.sessionID : undefined;
+    this.#redisStore = store instanceof RedisSessionStore ? store : undefined;
+    this.#mustResave = settings.resave === true;
+    this.#slide();
   }
 
-  async function settle(): Promise<void> {
-    if (wantsInsecureCookie()) throw insecureCookie();
-    if (isBeingDestroyed()) await redisStore?.pending(req.sessionID as string);
-    if (isUnset()) {
-      await redisStore?.destroy(req.sessionID as string);
+  mustWait(): boolean {
+    return this.#wantsInsecureCookie() || this.#isBeingDestroyed() || this.#isUnset() || this.#isUnsaved();
+  }
+
+  async settle(): Promise<void> {
+    const req = this.#req;
+    if (this.#wantsInsecureCookie()) throw insecureCookie();
+    if (this.#isBeingDestroyed()) await this.#redisStore?.pending(req.sessionID as string);
+    if (this.#isUnset()) {
+      await this.#redisStore?.destroy(req.sessionID as string);
       // Done: express-session need not do it again.
       req.sessionID = undefined;
     }
-    if (isUnsaved()) await save(req.session as Session);
-    mustResave = false;
+    if (this.#isUnsaved()) await save(req.session as Session);
+    this.#mustResave = false;
   }
 
-  function isGone(): boolean {
-    return req.session != null && redisStore?.isGone(req.session) === true;
+  /** Somebody destroyed this session meanwhile: the browser may have a newer cookie, which ours must not replace. */
+  beforeHead(): void {
+    const req = this.#req;
+    const isGone = req.session != null && this.#redisStore?.knownOf(req.session)?.isGone === true;
+    if (!isGone) return;
+    // express-session sets no cookie for a request that has no id.
+    this.#withheldId = req.sessionID;
+    req.sessionID = undefined;
+  }
+
+  afterHead(): void {
+    if (this.#withheldId === undefined) return;
+    this.#req.sessionID = this.#withheldId;
+    this.#withheldId = undefined;
+  }
+
+  /** Done by the read already, where the script could tell the lifetime. If this fails, nothing is lost of what was loaded. */
+  #slide(): void {
+    if (this.#first && this.#cookieId !== undefined) {
+      this.#redisStore?.touch(this.#cookieId, this.#first as SessionData);
+    }
   }
 
   /** A session that the browser does not know yet, and that has something in it, or is wanted empty. */
-  function isNewborn(): boolean {
-    if (req.session == null || req.sessionID === cookieId) return false;
-    return settings.saveUninitialized || req.sessionID !== firstId || contentsOf(req.session) !== '{}';
+  #isNewborn(): boolean {
+    const { session, sessionID } = this.#req;
+    if (session == null || sessionID === this.#cookieId) return false;
+    if (this.#resolved.settings.saveUninitialized || sessionID !== this.#firstId) return true;
+    return contentsOf(session) !== '{}';
   }
 
-  function isUnsaved(): boolean {
-    if (redisStore === undefined || req.session == null) return false;
-    const state = redisStore.stateOf(req.session);
+  #isUnsaved(): boolean {
+    const { session } = this.#req;
+    if (this.#redisStore === undefined || session == null) return false;
+    const state = stateOf(session, this.#redisStore.knownOf(session));
     // Something that is no session was put in its place: saving it fails, which is better than losing it silently.
-    if (state === 'new') return isNewborn() || req.session !== first;
-    return state === 'changed' || (state === 'saved' && mustResave);
+    if (state === 'new') return this.#isNewborn() || session !== this.#first;
+    return state === 'changed' || (state === 'saved' && this.#mustResave);
   }
 
   /** `req.session.destroy()` without waiting for it: the response must not say more than Redis did. */
-  function isBeingDestroyed(): boolean {
-    return !req.session && req.sessionID !== undefined && redisStore?.pending(req.sessionID) !== undefined;
+  #isBeingDestroyed(): boolean {
+    const { session, sessionID } = this.#req;
+    return !session && sessionID !== undefined && this.#redisStore?.pending(sessionID) !== undefined;
   }
 
   /** `req.session = null` under `unset: 'destroy'`, for a session that was stored. */
-  function isUnset(): boolean {
-    if (settings.unset !== 'destroy' || req.session || req.sessionID === undefined) return false;
-    return redisStore !== undefined && (req.sessionID === cookieId || isStored(first));
+  #isUnset(): boolean {
+    const { session, sessionID } = this.#req;
+    if (this.#resolved.settings.unset !== 'destroy' || session || sessionID === undefined) return false;
+    return this.#redisStore !== undefined && (sessionID === this.#cookieId || this.#isStored(this.#first));
   }
 
-  function isStored(session: SessionRequest['session']): boolean {
-    return session != null && redisStore?.stateOf(session) !== 'new';
+  #isStored(session: SessionRequest['session']): boolean {
+    return session != null && this.#redisStore?.knownOf(session) !== undefined;
   }
 
-  function wantsInsecureCookie(): boolean {
-    if (!isProduction || isSecure(req, settings.proxy)) return false;
-    return isNewborn() && mayBeSecure(cookieOption, req);
+  #wantsInsecureCookie(): boolean {
+    const { isProduction, settings, cookieOption } = this.#resolved;
+    if (!isProduction || isSecure(this.#req, settings.proxy)) return false;
+    return this.#isNewborn() && mayBeSecure(cookieOption, this.#req);
   }
 }
 

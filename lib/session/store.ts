@@ -5,12 +5,12 @@ import { type Guard, guardRedis } from '../core/guard.js';
 import { runScript } from '../core/script.js';
 import { answer, answerAtOnce, type Callback, observe } from './answer.js';
 import { cookieOf } from './entry.js';
-import { contentsOf, type Known, type SessionState, stateOf } from './known.js';
+import { contentsOf, Knowledge, type Known } from './known.js';
 import { cookieLifetimeMs, fallbackMs, isLifetimeChanged, lifetimeMsOf } from './lifetime.js';
 import { allIds, allSessions, guardListing, type ListedSession, removeAll } from './listing.js';
 import { DEFAULT_DEADLINE_MS, type RedisSessionStoreOptions, requireSound } from './options.js';
 import { readScript } from './read.lua.js';
-import { readable, type Saving, saveSession } from './save.js';
+import { isJson, readable, type Saving, saveSession } from './save.js';
 import { touchScript } from './touch.lua.js';
 import { Turns } from './turns.js';
 
@@ -30,7 +30,7 @@ export class RedisSessionStore extends RedisStore {
   readonly #deadlineMs: number;
   readonly #turns = new Turns();
   /** By the data that `get` returned, and by the session object that express-session made of it. */
-  readonly #known = new WeakMap<object, Known>();
+  readonly #known = new Knowledge();
 
   constructor(options: RedisSessionStoreOptions) {
     super(requireSound(options) as ConstructorParameters<typeof RedisStore>[0]);
@@ -57,7 +57,7 @@ export class RedisSessionStore extends RedisStore {
 
   /** Keeps a session alive. Without a command when its read did so already, which is the case in a request. */
   override touch(sid: string, session: SessionData, cb?: Callback): Promise<null> {
-    const known = this.#known.get(session);
+    const known = this.#known.of(session);
     const isStale = known !== undefined && isLifetimeChanged(known.lifetimeMs, cookieLifetimeMs(session));
     if (isStale && !known.isGone) return this.set(sid, session, cb);
     const isDone = known?.isSlid || known?.isGone || this.disableTTL || this.disableTouch;
@@ -99,7 +99,7 @@ export class RedisSessionStore extends RedisStore {
 
   /** express-session's: makes the request's session of what `get` returned. */
   override createSession(req: Request, data: SessionData): Session & SessionData {
-    const known = this.#known.get(data);
+    const known = this.#known.of(data);
     data.cookie = cookieOf(data);
     const session = super.createSession(req, data);
     if (known === undefined) return session;
@@ -110,18 +110,14 @@ export class RedisSessionStore extends RedisStore {
       cookie.maxAge = lifetimeMs;
       cookie.originalMaxAge = lifetimeMs;
     }
-    this.#known.set(session, { ...known, contents: contentsOf(session) });
+    const contents = known.json === undefined ? contentsOf(session) : undefined;
+    this.#known.note(session, contents === undefined ? known : { ...known, contents });
     return session;
   }
 
-  /** For `sessions()`: whether a session object has to be saved. */
-  stateOf(session: Partial<SessionData>): SessionState {
-    return stateOf(session, this.#known.get(session));
-  }
-
-  /** For `sessions()`: whether a save found that the session had been destroyed meanwhile. */
-  isGone(session: Partial<SessionData>): boolean {
-    return this.#known.get(session)?.isGone === true;
+  /** For `sessions()`: what is known of a session object; undefined for one that was never stored. */
+  knownOf(session: object): Known | undefined {
+    return this.#known.of(session);
   }
 
   /** For `sessions()`: the save or destroy of this id that is under way, undefined when none is. */
@@ -136,14 +132,17 @@ export class RedisSessionStore extends RedisStore {
     )) as [Buffer, number] | null;
     if (reply === null) return null;
     const [stored, isSlid] = reply;
-    const data = await readable(this.serializer, stored);
+    const text = stored.toString();
+    const parsed = readable(this.serializer, text);
+    // JSON answers at once; only a promise is worth a turn of the event loop.
+    const data = parsed instanceof Promise ? await parsed : parsed;
     if (data === undefined) return null;
-    const lifetimeMs = cookieLifetimeMs(data);
-    this.#known.set(data, {
+    this.#known.note(data, {
       stored,
       view: stored,
-      contents: '',
-      lifetimeMs,
+      contents: undefined,
+      json: isJson(this.serializer) ? text : undefined,
+      lifetimeMs: cookieLifetimeMs(data),
       isSlid: isSlid === 1,
       isGone: false,
     });
@@ -154,6 +153,7 @@ export class RedisSessionStore extends RedisStore {
   async #save(sid: string, session: SessionData): Promise<null> {
     const snapshot = {
       contents: isOfRequest(session) ? contentsOf(session) : '',
+      json: undefined,
       lifetimeMs: cookieLifetimeMs(session),
       isSlid: true,
       isGone: false,
@@ -163,13 +163,13 @@ export class RedisSessionStore extends RedisStore {
     // It may fail while this waits for its turn; it is awaited then.
     text.catch(() => {});
     return this.#turns.take(sid, async () => {
-      const known = this.#known.get(session);
+      const known = this.#known.of(session);
       if (known?.isGone) return null;
       const draft = { key: this.prefix + sid, text: await text, livesForMs };
       const saved = await saveSession(this.#saving(), draft, known);
       // Of plain data nobody can say later whether it is the same session still, so nothing is remembered of it.
       if (known === undefined && !isOfRequest(session)) return null;
-      this.#known.set(session, saved ? { ...saved, ...snapshot } : { ...(known as Known), isGone: true });
+      this.#known.note(session, saved ? { ...saved, ...snapshot } : { ...(known as Known), isGone: true });
       return null;
     });
   }

@@ -17,10 +17,6 @@ export function answerUnavailable(res: ServerResponse): void {
   res.end(BODY);
 }
 
-export function headersOf(res: ServerResponse): OutgoingHttpHeaders {
-  return { ...res.getHeaders() };
-}
-
 /** Takes back what the handler said of a response that is not sent; what was set before it, CORS for one, stays. */
 export function restoreHeaders(res: ServerResponse, before: OutgoingHttpHeaders): void {
   for (const name of res.getHeaderNames()) res.removeHeader(name);
