@@ -12,8 +12,6 @@ const COMPACT_FROM = 64;
 interface Hits {
   times: number[];
   totals: number[];
-  /** Units that count no more although their entry is there: recorded rejections beyond the limit. */
-  spare: number;
   shutUntil: number;
 }
 
@@ -48,7 +46,7 @@ export class MemoryWindow implements Window {
   take(key: string, { cost, limit, record }: Demand): Verdict & { readonly resetMs: number } {
     const clock = Math.floor(this.#clock() * 1000);
     this.#sweep(clock);
-    const hits = this.#hits.get(key) ?? { times: [], totals: [], spare: 0, shutUntil: 0 };
+    const hits = this.#hits.get(key) ?? { times: [], totals: [], shutUntil: 0 };
     compact(hits, clock - this.#windowMicros);
 
     const wasShut = hits.shutUntil > clock;
@@ -56,8 +54,8 @@ export class MemoryWindow implements Window {
     const units = unitsToRecord(isAllowed, cost, limit, record);
     const mark = units > 0 ? this.#append(hits, clock, units) : 0;
     const { used, resetMs, retryMicros, which } = this.#look(hits, clock, isAllowed ? 0 : cost, limit);
-    // Only the newest `limit` units decide anything.
-    if (units > 0 && !isAllowed) hits.spare = Math.max(hits.spare, totalOf(hits) - limit);
+    // Of rejections only the newest `limit` units decide anything.
+    if (units > 0 && !isAllowed) forgetFirst(hits, totalOf(hits) - limit);
     const isShutNow = !isAllowed && !wasShut && record !== 'never' && this.#blockMicros > 0;
     if (isShutNow) hits.shutUntil = clock + this.#blockMicros;
     if (units > 0 || isShutNow) this.#keep(key, hits);
@@ -99,13 +97,13 @@ export class MemoryWindow implements Window {
       const windowMicros = period === undefined ? this.#windowMicros : Math.round(period.windowMs * 1000);
       const most = period?.limit ?? limit;
       const first = firstAbove(hits.times, clock - windowMicros);
-      const used = totalOf(hits) - Math.max(hits.totals[first - 1] ?? 0, hits.spare);
+      const used = totalOf(hits) - (hits.totals[first - 1] ?? 0);
       const waitMicros = used + cost > most ? untilFits(hits, cost, most, windowMicros, clock) : 0;
       retryMicros = Math.max(retryMicros, waitMicros);
       const rank = waitMicros > 0 ? -waitMicros : most - used;
       if (rank >= least) continue;
       least = rank;
-      const oldest = hits.times[Math.max(first, firstAbove(hits.totals, hits.spare))] ?? clock;
+      const oldest = hits.times[first] ?? clock;
       tightest = { used, resetMs: (oldest + windowMicros - clock) / 1000, which };
     }
     return { ...tightest, retryMicros };
@@ -169,16 +167,23 @@ function compact(hits: Hits, cutoff: number): void {
   if (!isEmpty && (left < COMPACT_FROM || left * 2 < hits.times.length)) return;
   hits.times = hits.times.slice(left);
   hits.totals = hits.totals.slice(left);
-  if (isEmpty) hits.spare = 0;
+}
+
+/** Counting starts after the first `count` units: an entry before all time stands for them. */
+function forgetFirst(hits: Hits, count: number): void {
+  if (count <= 0) return;
+  const kept = firstAbove(hits.totals, count);
+  hits.times = [Number.NEGATIVE_INFINITY, ...hits.times.slice(kept)];
+  hits.totals = [count, ...hits.totals.slice(kept)];
 }
 
 /** Returns the units taken back; the entries after it count on from less. */
-function takeBack({ times, totals, spare }: Hits, index: number, cost: number): number {
-  const weight = (totals[index] as number) - Math.max(totals[index - 1] ?? 0, spare);
-  const units = Math.max(0, Math.min(weight, cost));
+function takeBack({ times, totals }: Hits, index: number, cost: number): number {
+  const weight = (totals[index] as number) - (totals[index - 1] ?? 0);
+  const units = Math.min(weight, cost);
   for (let after = index; after < totals.length; after += 1)
     totals[after] = (totals[after] as number) - units;
-  if (units < weight || units === 0) return units;
+  if (units < weight) return units;
   times.splice(index, 1);
   totals.splice(index, 1);
   return units;

@@ -4,9 +4,9 @@ import { defineScript, type Script } from '../core/script.js';
 /**
  * A key is a sorted set with an entry per request. The member is the microsecond it was taken, by Redis' clock; the score
  * is the running count, all units taken up to and with this entry. So the units within a window are one subtraction, whatever
- * each request cost: the newest score, less the score of the newest entry that has left. That one is kept, for it is where
- * the counting starts. Members and scores both strictly increase, so that ranks are in the order of time and a time
- * identifies a request. Up to 128 entries of small integers stay in a listpack.
+ * each request cost: the newest score, less that of the newest entry that has left. An entry `0` keeps that count when the
+ * entries before it are dropped. Members and scores both strictly increase, so that ranks are in the order of time and a
+ * time identifies a request. Up to 128 entries of small integers stay in a listpack.
  *
  * A key that is shut has a last entry `until:<microsecond>` with an infinite score: no allowed request pays for the look.
  *
@@ -90,8 +90,13 @@ local function beginning(window)
   local cutoff = clock - window
   if not newest or newest <= cutoff then return total end
   if first > cutoff then return 0, first end
-  local left, step = 0, 1
-  local live = call('ZCARD', key)
+  -- A busy key has one or two to drop at each hit; only after a pause it is worth searching.
+  local head = call('ZRANGE', key, '0', '3', 'WITHSCORES')
+  for i = 3, #head, 2 do
+    local taken = tonumber(head[i]) or math.huge
+    if taken > cutoff then return tonumber(head[i - 1]), taken, (i - 3) / 2 end
+  end
+  local left, step, live = 3, 1, call('ZCARD', key)
   while left + step < live and at(left + step) <= cutoff do
     left = left + step
     step = 2 * step
@@ -102,18 +107,23 @@ local function beginning(window)
     if at(middle) <= cutoff then left = middle else live = middle end
   end
   local _, base = at(left)
-  return base or 0, (at(live)), left
+  return base, (at(live)), left
+end
+
+-- Counting starts from here, whatever the clock does: what has left never comes back.
+local function forget(count)
+  call('ZREMRANGEBYSCORE', key, '-inf', count)
+  call('ZADD', key, count, '0')
 end
 
 local base, oldest, left = beginning(longest)
 if newest and not oldest then
-  if blocked == 0 then
-    -- Everything has left.
-    call('UNLINK', key)
-    newest, total, base = nil, 0, 0
-  end
-elseif left and left > 0 then
-  call('ZREMRANGEBYRANK', key, '0', left - 1)
+  -- Everything has left, but for the end of a block.
+  if blocked == 0 then call('UNLINK', key) else call('ZREMRANGEBYRANK', key, '0', '-2') end
+  newest, total, base = nil, 0, 0
+elseif left and (left > 0 or first > 0) then
+  forget(base)
+  first = 0
 end
 
 local allowed = blocked == 0
@@ -141,12 +151,8 @@ if units > 0 then
   call('ZADD', key, total, stamp)
   -- Two windows from the first hit in each window: one PEXPIRE per window outlives every hit in it.
   if not newest or math.floor(newest / longest) ~= math.floor(stamp / longest) then keep(stamp) end
-  local spare = total - ARGV[6]
-  if not allowed and spare > base then
-    -- Only the newest \`limit\` units decide anything.
-    call('ZREMRANGEBYSCORE', key, '-inf', spare)
-    call('ZADD', key, spare, '0')
-  end
+  -- Of rejections only the newest \`limit\` units decide anything.
+  if not allowed and total - ARGV[6] > base then forget(total - ARGV[6]) end
 end
 
 if not allowed and blocked == 0 and block > 0 and record ~= '0' then shut(block) end
