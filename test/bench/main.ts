@@ -11,7 +11,8 @@ const SWITCHES = ['--json', '--quick'];
 
 async function main(): Promise<void> {
   const words = process.argv.slice(2);
-  const unknown = words.find((word) => !(word in PLANS) && !SWITCHES.includes(word));
+  const isPlan = (word: string) => Object.hasOwn(PLANS, word);
+  const unknown = words.find((word) => !isPlan(word) && !SWITCHES.includes(word));
   if (unknown !== undefined) {
     throw new Error(
       `${unknown}: there are the benches ${Object.keys(PLANS).join(', ')}, and ${SWITCHES.join(', ')}`,
@@ -21,7 +22,7 @@ async function main(): Promise<void> {
   if (redisUrl === undefined) throw new Error('run it with: npm run bench');
   const isQuick = words.includes('--quick');
   const isJson = words.includes('--json');
-  const names = words.filter((word) => word in PLANS);
+  const names = words.filter(isPlan);
 
   const circumstances = circumstancesOf(await redisVersion(redisUrl));
   if (!isJson) process.stdout.write(spellCircumstances(circumstances));

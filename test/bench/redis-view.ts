@@ -7,7 +7,7 @@ type Client = ReturnType<typeof createClient>;
 export type Command = readonly string[];
 
 /** Not about any request: health probes, and what a client says of itself when it connects. */
-const HOUSEKEEPING = new Set(['PING', 'HELLO', 'CLIENT', 'SCRIPT', 'INFO', 'CONFIG', 'MONITOR']);
+const HOUSEKEEPING = new Set(['PING', 'HELLO', 'CLIENT']);
 
 export async function connect(url: string): Promise<Client> {
   const client = createClient({ url });
@@ -31,12 +31,15 @@ export async function commandsDuring(url: string, act: () => Promise<unknown>): 
     if (name === 'ECHO') isOver();
     else if (source !== 'lua' && !HOUSEKEEPING.has(name)) sent.push([name, ...command.slice(1)]);
   });
-  await act();
-  await marker.echo('over');
-  await over;
-  watcher.destroy();
-  marker.destroy();
-  return sent;
+  try {
+    await act();
+    await marker.echo('over');
+    await over;
+    return sent;
+  } finally {
+    watcher.destroy();
+    marker.destroy();
+  }
 }
 
 /** Such as `1.00 EVALSHA + 0.50 SET`. */
