@@ -31,6 +31,21 @@ local clock = time[1] * 1000000 + time[2]
 
 -- Times of the first entry and of the newest hit, and the running count; no times when there is nothing.
 local first, newest, total
+local last = redis.pcall('ZRANGE', key, '-1', '-1', 'WITHSCORES')
+
+-- Most requests first: one window, none of whose hits has left, with room. Newest and clock being less than a window
+-- apart, the one is before the other within a window's slot only when they share it: then the TTL will do, see below.
+if last[1] and record ~= '0' and span == 0 and cost > 0 and not ARGV[7] then
+  newest, total = tonumber(last[1]), last[2] + cost
+  if newest and newest < clock and total <= ARGV[6] + 0 and newest % longest < clock % longest then
+    first = tonumber(call('ZRANGE', key, '0', '0')[1])
+    if first and first > clock - longest and first <= newest then
+      call('ZADD', key, total, clock)
+      return { 1, 0, clock, total, first + longest - clock, 0 }
+    end
+  end
+end
+
 local blocked, block = 0, ARGV[4] + 0
 
 local function keep(stamp)
@@ -48,10 +63,10 @@ local function at(rank)
   return tonumber(entry[1]) or math.huge, tonumber(entry[2])
 end
 
-local last = redis.pcall('ZRANGE', key, '-1', '-1', 'WITHSCORES')
 if last.err then
   if not string.find(last.err, 'WRONGTYPE', 1, true) then return last end
   call('UNLINK', key)
+  last = {}
 elseif last[2] == 'inf' then
   blocked = (tonumber(string.sub(last[1], 7)) or 0) - clock
   local excess = block > 0 and blocked > block
@@ -62,13 +77,14 @@ elseif last[2] == 'inf' then
   last = call('ZRANGE', key, blocked > 0 and '-2' or '-1', blocked > 0 and '-2' or '-1', 'WITHSCORES')
 end
 
+newest = nil
 if last[1] then
   newest, total = tonumber(last[1]), tonumber(last[2])
   first = tonumber(call('ZRANGE', key, '0', '0')[1])
   if not (newest and first and newest >= first and newest < 9007199254740992 and total > 0 and total < 1e15) then
     -- Not ours: begin anew rather than fail for ever.
     call('UNLINK', key)
-    first, newest = nil, nil
+    newest = nil
   elseif newest - clock > longest + span then
     -- The clock went back by more than a window (a failover, a restored machine). Move the hits back with it, keeping
     -- their distances, or the client would wait for the clock to catch up.

@@ -6,6 +6,7 @@ import { type Options, rateLimit } from 'express-redis-suite/rate-limit';
 import { createClient } from 'redis';
 import { onTestEnd } from '../support/cleanup.js';
 import { type Served, serve } from '../support/http.js';
+import { wireTo } from '../support/network.js';
 import { connect } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
 
@@ -94,6 +95,26 @@ describe('While Redis is killed, the limiter', () => {
     expect(await limiter.refund(token as NonNullable<typeof token>)).toBe(false);
     void limiter.resetKey('me');
     await expect(limiter.resetKey('me')).rejects.toMatchObject({ code: 'ERS_REDIS_UNAVAILABLE' });
+  });
+});
+
+describe('While Redis cannot be reached, the limiter', () => {
+  test('limits in this process, and the shared window goes on where it stood', async () => {
+    const server = await RedisServer.start();
+    const wire = await wireTo(server.port);
+    const limiter = rateLimit({ client: await connect(wire.url), limit: 4 });
+    await limiter.consume('me', 3);
+    // What was on its way is answered before the wire is cut, so that nothing is counted behind our back.
+    wire.swallow();
+    wire.reset();
+    const until = performance.now() + 5_000;
+    while ((await limiter.peek('me')).source === 'redis' && performance.now() < until) await sleep(5);
+    expect(await limiter.consume('me', 2)).toMatchObject({ isAllowed: true, source: 'memory', used: 2 });
+    wire.mend();
+    wire.reset();
+    while ((await limiter.peek('other')).source !== 'redis' && performance.now() < until) await sleep(20);
+    expect(await limiter.consume('me', 2)).toMatchObject({ isAllowed: false, source: 'redis', used: 3 });
+    expect(await limiter.consume('me')).toMatchObject({ isAllowed: true, source: 'redis', used: 4 });
   });
 });
 
