@@ -18,6 +18,7 @@ export class Breaker {
   #misses = 0;
   #probeSentAt = Number.NEGATIVE_INFINITY;
   #probesOut = 0;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(redis: Redis, feature: string) {
     this.#redis = redis;
@@ -26,12 +27,14 @@ export class Breaker {
 
   /** Why calls fail at once; undefined while they are let through. */
   get openBecause(): OutageReason | undefined {
-    return this.#reason;
+    // Whether the client is ready shows without asking Redis, and may change any moment.
+    return this.#reason === 'not-ready' ? undefined : this.#reason;
   }
 
   /** Redis answered, be it with an error reply. */
   noteAnswer(): void {
     this.#misses = 0;
+    if (this.#reason === 'not-ready') this.#close();
   }
 
   /** A call missed its deadline. */
@@ -42,14 +45,11 @@ export class Breaker {
 
   /** Fails all calls from now on, until a probe is answered within `deadlineMs`. */
   open(reason: OutageReason, deadlineMs: number): void {
-    if (this.#reason !== undefined) return;
-    this.#reason = reason;
+    const wasClosed = this.#reason === undefined;
+    if (wasClosed || this.#reason === 'not-ready') this.#reason = reason;
+    if (!wasClosed) return;
     if (redisStateChannel.hasSubscribers)
-      redisStateChannel.publish({
-        feature: this.#feature,
-        state: 'down',
-        reason,
-      });
+      redisStateChannel.publish({ feature: this.#feature, state: 'down', reason });
     this.#probeLater(deadlineMs);
   }
 
@@ -57,16 +57,15 @@ export class Breaker {
     if (this.#reason === undefined) return;
     this.#reason = undefined;
     this.#misses = 0;
+    clearTimeout(this.#timer);
     if (redisStateChannel.hasSubscribers) redisStateChannel.publish({ feature: this.#feature, state: 'up' });
   }
 
   #probeLater(deadlineMs: number): void {
-    const timer = setTimeout(() => {
-      if (this.#reason === undefined) return;
+    this.#timer = setTimeout(() => {
       if (this.#mayProbe()) this.#probe(deadlineMs);
       this.#probeLater(deadlineMs);
-    }, PROBE_EVERY_MS);
-    timer.unref();
+    }, PROBE_EVERY_MS).unref();
   }
 
   #mayProbe(): boolean {

@@ -1,33 +1,41 @@
 /** A node-redis client with the settings that survive outages, and the one kind of client that we may reconnect ourselves. */
-import type { RedisClientOptions, RedisClientType } from 'redis';
+import type { createClient, RedisClientOptions } from 'redis';
 import { redisOf } from './client.js';
 import { startDeadline } from './deadline.js';
 
 /** node-redis' own options; `url` is all that most apps need. */
 export type ConnectRedisOptions = RedisClientOptions;
 
+/** What `createClient` of node-redis returns. */
+export type ConnectedRedis = ReturnType<typeof createClient>;
+
 const CONNECT_TIMEOUT_MS = 500;
+/** A connection on which nothing moves for this long is closed, be it in the middle of its handshake. */
+const SILENCE_MS = 1_500;
+const FIRST_ATTEMPT_MS = 1_500;
 const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 500;
 const PING_EVERY_MS = 250;
-const PING_TIMEOUT_MS = 500;
-/** From TCP connect to ready: HELLO, AUTH and SELECT. */
-const HANDSHAKE_TIMEOUT_MS = 1000;
+const PING_TIMEOUT_MS = 1_000;
 
 /**
  * A node-redis client that connects in the background and keeps trying, for ever.
  *
  * Resolves when it is ready or its first attempt has failed, whichever comes first: a start-up never waits for, or fails
  * on, an absent Redis. Compared with `createClient` it retries within 500 ms, keeps no offline queue (nothing is replayed
- * after an outage), and replaces a connection that no longer answers, which node-redis itself would wait for until TCP
- * gives up. Close it with `client.close()` or `client.destroy()` as usual.
+ * after an outage), and replaces a connection on which a PING finds no answer for a second, which node-redis itself
+ * would wait for until TCP gives up. Commands that block for longer (BLPOP and the like) need a connection of their own:
+ * `client.duplicate()`. Close it with `client.close()` or `client.destroy()` as usual.
  *
+ * @param options node-redis' own, or the URL alone.
  * @throws when the `redis` package is not installed, or for options that node-redis refuses.
  */
-export async function connectRedis(options: ConnectRedisOptions = {}): Promise<RedisClientType> {
+export async function connectRedis(given: string | ConnectRedisOptions = {}): Promise<ConnectedRedis> {
+  const options = typeof given === 'string' ? { url: given } : given;
   const { createClient } = await import('redis');
   const socket = {
     connectTimeout: CONNECT_TIMEOUT_MS,
+    socketTimeout: SILENCE_MS,
     reconnectStrategy: retryAfterMs,
     ...options.socket,
   } as NonNullable<RedisClientOptions['socket']>;
@@ -35,7 +43,7 @@ export async function connectRedis(options: ConnectRedisOptions = {}): Promise<R
     disableOfflineQueue: true,
     ...options,
     socket,
-  }) as unknown as RedisClientType;
+  }) as unknown as ConnectedRedis;
   redisOf(client);
   recycleWhenSilent(client);
   await firstAttempt(client);
@@ -47,41 +55,45 @@ function retryAfterMs(retries: number): number {
   return Math.min(FIRST_RETRY_MS * 2 ** Math.min(retries, 10), LONGEST_RETRY_MS - FIRST_RETRY_MS) + jitter;
 }
 
-function firstAttempt(client: RedisClientType): Promise<void> {
+function firstAttempt(client: ConnectedRedis): Promise<void> {
   return new Promise((resolve) => {
     client.once('ready', resolve);
     client.once('error', () => resolve());
-    startDeadline(CONNECT_TIMEOUT_MS + HANDSHAKE_TIMEOUT_MS, resolve);
+    startDeadline(FIRST_ATTEMPT_MS, resolve);
     connectInBackground(client);
   });
 }
 
-function connectInBackground(client: RedisClientType): void {
+function connectInBackground(client: ConnectedRedis): void {
   // Failures arrive as `error` events; the promise rejects only when the user closes the client meanwhile.
   client.connect().catch(() => {});
 }
 
-/** Replaces the connection when a PING or a handshake gets no answer: the peer may be gone without a word. */
-function recycleWhenSilent(client: RedisClientType): void {
+/**
+ * Replaces the connection when a PING gets no answer: the peer may be gone without a word.
+ *
+ * Only a connection that was ready is replaced. While node-redis connects, its own loop is at work, and a second one
+ * would put two sockets behind one queue of commands: replies would go to the wrong callers.
+ */
+function recycleWhenSilent(client: ConnectedRedis): void {
+  let timer: NodeJS.Timeout | undefined;
   let callOffPing: (() => void) | undefined;
-  let callOffHandshake: (() => void) | undefined;
-  let isRecycling = false;
 
-  client.on('connect', function awaitHandshake() {
-    callOffHandshake?.();
-    callOffHandshake = startDeadline(HANDSHAKE_TIMEOUT_MS, recycle);
+  client.on('ready', function watch() {
+    stop();
+    timer = setInterval(ping, PING_EVERY_MS).unref();
   });
-  client.on('ready', () => callOffHandshake?.());
-  client.on('error', () => callOffHandshake?.());
-  client.on('end', function stopUnlessRecycling() {
-    if (!isRecycling) clearInterval(timer);
-  });
-  const timer = setInterval(ping, PING_EVERY_MS);
-  timer.unref();
+  client.on('end', stop);
+
+  function stop() {
+    clearInterval(timer);
+    callOffPing?.();
+    callOffPing = undefined;
+  }
 
   function ping() {
-    if (!client.isReady || callOffPing !== undefined) return;
-    const callOff = startDeadline(PING_TIMEOUT_MS, recycle);
+    if (callOffPing !== undefined || !client.isReady) return;
+    const callOff = startDeadline(PING_TIMEOUT_MS, replace);
     callOffPing = callOff;
     const answered = () => {
       callOff();
@@ -90,14 +102,12 @@ function recycleWhenSilent(client: RedisClientType): void {
     client.ping().then(answered, answered);
   }
 
-  function recycle() {
-    if (!client.isOpen) return;
-    callOffPing?.();
+  function replace() {
     callOffPing = undefined;
-    callOffHandshake?.();
-    isRecycling = true;
+    if (!client.isReady) return;
+    const wasOpen = client.isOpen;
+    // Its user may be closing it, and would wait for this very PING.
     client.destroy();
-    connectInBackground(client);
-    isRecycling = false;
+    if (wasOpen) connectInBackground(client);
   }
 }

@@ -22,7 +22,7 @@ export class SuiteError extends Error {
   readonly help: string;
 
   constructor(code: SuiteErrorCode, message: string, options?: { readonly cause?: unknown }) {
-    super(message, options);
+    super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'SuiteError';
     this.code = code;
     this.help = `docs/errors.md#${code.toLowerCase()}`;

@@ -1,4 +1,5 @@
 /** Every call to Redis on a request's path goes through here: a deadline over each, a breaker over all. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Breaker, breakerOf, callSafely, type OutageReason, outageIn } from './breaker.js';
 import { type RedisClient, redisOf } from './client.js';
 import { startDeadline } from './deadline.js';
@@ -30,21 +31,34 @@ export interface GuardOptions {
 export function guardRedis(client: RedisClient, { feature, deadlineMs }: GuardOptions): Guard {
   const redis = redisOf(client);
   const breaker = breakerOf(redis, feature);
+  const setting = { redis, feature, breaker, deadlineMs };
+  let startedAt: number | undefined;
+
+  async function runWhenReady<T>(call: (redis: Redis) => Promise<T>): Promise<T> {
+    startedAt ??= performance.now();
+    if (!redis.isOpen()) warnOnceNotConnected(redis);
+    // A client that is just being connected is worth a moment, once; one that is away is not.
+    while (redis.isOpen() && performance.now() - startedAt < deadlineMs) {
+      await sleep(READY_POLL_MS, undefined, { ref: false });
+      if (redis.isReady()) return runWithin(setting, call);
+    }
+    breaker.open('not-ready', deadlineMs);
+    throw unavailable(feature, 'not-ready');
+  }
 
   return {
     redis,
     isUsable: () => redis.isReady() && breaker.openBecause === undefined,
     run(call) {
       if (breaker.openBecause !== undefined) return Promise.reject(unavailable(feature, breaker.openBecause));
-      if (!redis.isReady()) {
-        if (!redis.isOpen()) warnOnceNotConnected(redis);
-        return Promise.reject(giveUp(breaker, feature, 'not-ready', deadlineMs));
-      }
-      return runWithin(deadlineMs, feature, breaker, () => call(redis));
+      if (!redis.isReady()) return runWhenReady(call);
+      startedAt ??= Number.NEGATIVE_INFINITY;
+      return runWithin(setting, call);
     },
   };
 }
 
+const READY_POLL_MS = 5;
 const warned = new WeakSet<Redis>();
 
 /** The commonest mistake, and without a word about it an app would just do without Redis. */
@@ -52,16 +66,19 @@ function warnOnceNotConnected(redis: Redis): void {
   if (warned.has(redis)) return;
   warned.add(redis);
   console.warn(
-    'express-redis-suite: the Redis client is not connected: call client.connect() at start-up, or use connectRedis().',
+    'express-redis-suite: the Redis client is not connected: connect it at start-up (client.connect(), or connectRedis()), and close it last.',
   );
 }
 
-function runWithin<T>(
-  deadlineMs: number,
-  feature: string,
-  breaker: Breaker,
-  call: () => Promise<T>,
-): Promise<T> {
+interface Setting {
+  readonly redis: Redis;
+  readonly feature: string;
+  readonly breaker: Breaker;
+  readonly deadlineMs: number;
+}
+
+function runWithin<T>(setting: Setting, call: (redis: Redis) => Promise<T>): Promise<T> {
+  const { redis, feature, breaker, deadlineMs } = setting;
   return new Promise<T>((resolve, reject) => {
     let isMissed = false;
     const callOff = startDeadline(deadlineMs, function miss() {
@@ -70,7 +87,7 @@ function runWithin<T>(
       reject(unavailable(feature, 'deadline'));
     });
 
-    callSafely(call).then(
+    callSafely(() => call(redis)).then(
       function answered(reply) {
         callOff();
         if (isMissed) return;
@@ -81,23 +98,18 @@ function runWithin<T>(
         callOff();
         if (isMissed) return;
         const reason = outageIn(error);
-        if (reason !== undefined) return reject(giveUp(breaker, feature, reason, deadlineMs, error));
-        breaker.noteAnswer();
-        reject(refused(feature, error));
+        noteFailure(setting, reason);
+        reject(reason === undefined ? refused(feature, error) : unavailable(feature, reason, error));
       },
     );
   });
 }
 
-function giveUp(
-  breaker: Breaker,
-  feature: string,
-  reason: OutageReason,
-  deadlineMs: number,
-  cause?: unknown,
-): SuiteError {
-  breaker.open(reason, deadlineMs);
-  return unavailable(feature, reason, cause);
+function noteFailure({ redis, breaker, deadlineMs }: Setting, reason: OutageReason | undefined): void {
+  if (reason === undefined) breaker.noteAnswer();
+  // In a cluster one node's failure says little about the others.
+  else if (redis.hasManyNodes) breaker.noteMiss(deadlineMs);
+  else breaker.open(reason, deadlineMs);
 }
 
 const EXPLAINED: Record<OutageReason, string> = {

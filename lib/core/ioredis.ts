@@ -7,6 +7,8 @@ export interface IoredisClient {
   readonly status: string;
   // biome-ignore lint/suspicious/noExplicitAny: an EventEmitter's listener, as node:events types it
   on(event: string, listener: (...args: any[]) => void): unknown;
+  // biome-ignore lint/suspicious/noExplicitAny: an EventEmitter's listener, as node:events types it
+  off(event: string, listener: (...args: any[]) => void): unknown;
   connect(): Promise<unknown>;
   // biome-ignore lint/suspicious/noExplicitAny: ioredis overloads these per arity and callback
   evalsha(...args: any[]): Promise<unknown>;
@@ -41,6 +43,7 @@ export function fromIoredis(given: IoredisClient): Redis {
     (reply === 'bytes' ? `${name}Buffer` : name) as 'evalsha' | 'evalBuffer';
 
   return {
+    hasManyNodes: 'nodes' in client,
     isOpen: () => client.status !== 'end',
     isReady: () => {
       // `lazyConnect` connects at the first command, which this would have been.
@@ -71,10 +74,12 @@ async function subscribe(
     // Messages that lie in the socket already would still be delivered after the end.
     if (isListening) onMessage(message);
   });
-  client.on('end', () => beside.disconnect());
+  const closeToo = () => beside.disconnect();
+  client.on('end', closeToo);
   await beside.subscribe(channel);
   return async function unsubscribe() {
     isListening = false;
+    client.off('end', closeToo);
     beside.disconnect();
   };
 }

@@ -13,6 +13,8 @@ export interface NodeRedisClient {
   readonly isReady?: boolean;
   // biome-ignore lint/suspicious/noExplicitAny: an EventEmitter's listener, as node:events types it
   on(event: string, listener: (...args: any[]) => void): unknown;
+  // biome-ignore lint/suspicious/noExplicitAny: an EventEmitter's listener, as node:events types it
+  off(event: string, listener: (...args: any[]) => void): unknown;
   // biome-ignore lint/suspicious/noExplicitAny: generic over the caller's mapping in node-redis
   withTypeMapping(mapping: any): any;
   // biome-ignore lint/suspicious/noExplicitAny: generic over the caller's options in node-redis
@@ -58,7 +60,7 @@ interface NodeRedisCluster extends NodeRedisCommands {
 
 /** RESP type `$`, the bulk string, as `RESP_TYPES.BLOB_STRING` of node-redis spells it. */
 const BLOB_STRING = 36;
-const PROBE_KEY = 'express-redis-suite:probe';
+const PROBE_KEY = 'express-redis-suite:probe:';
 /** After this long, in milliseconds, an unsent command is taken back where the client does not say whether it is connected. */
 const UNSENT_FOR_MS = 250;
 
@@ -71,9 +73,15 @@ export function fromNodeRedis(client: NodeRedisClient): Redis {
   // The user may have mapped types on the client; our replies must not depend on it.
   const text = withOptions(client, {});
   const bytes = withOptions(client, { [BLOB_STRING]: Buffer });
-  const as = (reply: ReplyType) => (reply === 'bytes' ? bytes : text);
+  const textNow = withoutTimer(client, text, {});
+  const bytesNow = withoutTimer(client, bytes, { [BLOB_STRING]: Buffer });
+  const as = (reply: ReplyType) => {
+    if (client.isReady) return reply === 'bytes' ? bytesNow : textNow;
+    return reply === 'bytes' ? bytes : text;
+  };
 
   return {
+    hasManyNodes: 'masters' in client,
     isOpen: () => client.isOpen,
     // A pool has no isReady; an open one connects on demand.
     isReady: () => client.isReady ?? client.isOpen,
@@ -90,21 +98,37 @@ export function fromNodeRedis(client: NodeRedisClient): Redis {
     get: (key) => text.get(key),
     hmGet: (key, fields) => bytes.hmGet(key, fields as string[]),
     unlink: (key) => text.unlink(key),
-    ping: () => (typeof text.ping === 'function' ? text.ping() : text.exists(PROBE_KEY)),
+    // redis 6 sends a cluster's PING to every node; one that is away must not hide the others.
+    ping: () => ('masters' in client ? text.exists(PROBE_KEY + Math.random()) : text.ping()),
     scan: (pattern, count) => scanNodes(text, pattern, count),
     subscribe: (channel, onMessage) => subscribe(client as NodeRedisSubscriber, channel, onMessage),
   };
 }
 
+/**
+ * redis 6 arms an AbortSignal for every command until it is sent, which costs more than all the rest of it. A single client
+ * that is ready sends at once, so there is nothing to take back; whoever waits for the reply has a deadline.
+ */
+function withoutTimer(
+  client: NodeRedisClient,
+  timed: NodeRedisCommands,
+  typeMapping: Record<number, unknown>,
+): NodeRedisCommands {
+  const isSingle = !isPool(client) && !('masters' in client) && !('getMasterNode' in client);
+  if (!isSingle) return timed;
+  return client.withCommandOptions({ typeMapping, timeout: undefined }) as NodeRedisCommands;
+}
+
 function withOptions(client: NodeRedisClient, typeMapping: Record<number, unknown>): NodeRedisCommands {
+  const commandOptions = { typeMapping, timeout: UNSENT_FOR_MS };
   // redis 5's Sentinel writes a type mapping into the user's own client, for all its callers; this leaves it alone.
   if ('getMasterNode' in client) {
-    return Object.create(client, { commandOptions: { value: { typeMapping } } }) as NodeRedisCommands;
+    return Object.create(client, { commandOptions: { value: commandOptions } }) as NodeRedisCommands;
   }
   // isReady tells whether a command leaves at once, but a pool or cluster may have connections that are down.
   const mayQueue = isPool(client) || 'masters' in client;
-  if (!mayQueue) return client.withTypeMapping(typeMapping) as NodeRedisCommands;
-  return client.withCommandOptions({ typeMapping, timeout: UNSENT_FOR_MS }) as NodeRedisCommands;
+  if (mayQueue) return client.withCommandOptions(commandOptions) as NodeRedisCommands;
+  return client.withTypeMapping(typeMapping) as NodeRedisCommands;
 }
 
 async function subscribe(
@@ -113,24 +137,31 @@ async function subscribe(
   onMessage: Listener,
 ): Promise<() => Promise<void>> {
   const isShared = 'masters' in client || 'getMasterNode' in client;
-  const subscriber = isShared ? client : await connectBeside(client);
-  await subscriber.subscribe(channel, onMessage);
+  if (!isShared) return subscribeBeside(client, channel, onMessage);
+  await client.subscribe(channel, onMessage);
   return async function unsubscribe() {
-    if (!isShared) return void subscriber.destroy();
     if (client.isOpen) await client.unsubscribe(channel, onMessage);
   };
 }
 
 /** A subscribed connection takes no other commands under RESP 2, so it is one of its own, closed with the user's. */
-async function connectBeside(client: NodeRedisSubscriber): Promise<NodeRedisSubscriber> {
+async function subscribeBeside(
+  client: NodeRedisSubscriber,
+  channel: string,
+  onMessage: Listener,
+): Promise<() => Promise<void>> {
   const beside = isPool(client) ? await client.execute((member) => member.duplicate()) : client.duplicate();
+  const close = () => {
+    client.off('end', closeToo);
+    if (beside.isOpen) beside.destroy();
+  };
+  // A client that is recycled ends and is open again at once.
+  const closeToo = () => void setImmediate(() => client.isOpen || close());
   beside.on('error', ignore);
-  client.on('end', function closeToo() {
-    // A client that is recycled ends and is open again at once.
-    setImmediate(() => !client.isOpen && beside.isOpen && beside.destroy());
-  });
+  client.on('end', closeToo);
   await beside.connect();
-  return beside;
+  await beside.subscribe(channel, onMessage);
+  return async () => close();
 }
 
 async function* scanNodes(

@@ -8,6 +8,8 @@ export type ReplyType = 'text' | 'bytes';
 export interface Redis {
   /** Whether its user has connected it and not closed it; it may be reconnecting. */
   isOpen(): boolean;
+  /** A cluster: one node may be away while the others answer. */
+  readonly hasManyNodes: boolean;
   /** Whether a command sent now goes out at once. Nothing is sent otherwise: offline queues replay. */
   isReady(): boolean;
   evalSha(
@@ -25,7 +27,7 @@ export interface Redis {
   get(key: string): Promise<string | null>;
   hmGet(key: string, fields: readonly string[]): Promise<(Buffer | null)[]>;
   unlink(key: string): Promise<number>;
-  /** The health probe's command: PING, or on a cluster a look at a key. */
+  /** The health probe's command: PING, on a cluster to any one node. */
   ping(): Promise<unknown>;
   /** Keys that match a glob pattern, page by page, from every master of a cluster. */
   scan(pattern: string, count: number): AsyncIterable<string[]>;

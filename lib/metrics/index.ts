@@ -70,6 +70,7 @@ export function collectMetrics(options: MetricsOptions = {}): () => void {
   });
   const time = (feature: string, durationMs: number) => duration.observe({ feature }, durationMs / 1000);
 
+  const downByFeature = new Map<string, number>();
   const stops = [
     listen<RateLimitEvent>('rate-limit', function countDecision({ name, decision, source, durationMs }) {
       decisions.inc({ name, decision, source });
@@ -88,7 +89,10 @@ export function collectMetrics(options: MetricsOptions = {}): () => void {
       time('cache-aside', durationMs);
     }),
     listen<RedisStateEvent>('redis-state', function noteState({ feature, state, reason = '' }) {
-      isUp.set({ feature }, state === 'up' ? 1 : 0);
+      // A feature may have several clients; it is up when none of them is down.
+      const down = Math.max(0, (downByFeature.get(feature) ?? 0) + (state === 'up' ? -1 : 1));
+      downByFeature.set(feature, down);
+      isUp.set({ feature }, down === 0 ? 1 : 0);
       if (state === 'down') outages.inc({ feature, reason });
     }),
     listen('redis-error', () => errors.inc()),

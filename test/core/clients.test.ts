@@ -117,8 +117,10 @@ describe.each(clientKinds)('$name', (kind) => {
     await publish('one');
     await eventually(() => expect(heard).toEqual(['one']));
     await stop();
+    const others: string[] = [];
+    onTestEnd(await redis.subscribe(channel, (message) => others.push(message)));
     await publish('two');
-    await publish('three');
+    await eventually(() => expect(others).toEqual(['two']));
     expect(heard).toEqual(['one']);
   });
 
@@ -148,12 +150,14 @@ describe.each(clientKinds)('$name', (kind) => {
       expect(await plain.get(`app:${key}`)).toBeNull();
     });
 
-  holds('fails at once while it is not connected, and works as soon as it is', async () => {
+  holds('does without Redis until its user connects it, and works as soon as it is', async () => {
     const opened = kind.open(servers);
     onTestEnd(opened.close);
     const guard = guardRedis(opened.client, { feature: 'test', deadlineMs: 2_000 });
     const early = guard.run((redis) => redis.get(someKey()));
-    await expect(early).rejects.toMatchObject({ code: 'ERS_REDIS_UNAVAILABLE' });
+    // A lazy ioredis client is connected by its first command.
+    if (kind.name.startsWith('ioredis')) await expect(early).resolves.toBeNull();
+    else await expect(early).rejects.toMatchObject({ code: 'ERS_REDIS_UNAVAILABLE' });
     await opened.connect();
     await eventually(() => guard.run((redis) => redis.get('nothing')));
   });

@@ -58,6 +58,56 @@ test('a frozen Redis is used again when it thaws', async () => {
   expect(await client.ping()).toBe('PONG');
 });
 
+test('after a freeze there is one connection, and every reply goes to the one who asked', async () => {
+  const server = await RedisServer.start();
+  onTestEnd(() => server.stop());
+  const wire = await wireTo(server.port);
+  wire.delay(10);
+  const client = await connectRedis(wire.url);
+  onTestEnd(() => client.destroy());
+  const errors: unknown[] = [];
+  client.on('error', (error) => errors.push(error));
+  for (let key = 0; key < 200; key += 1) await client.set(`key:${key}`, `value of ${key}`);
+
+  server.freeze();
+  await sleep(4_000);
+  server.thaw();
+  let answered = 0;
+  const end = performance.now() + 3_000;
+  while (performance.now() < end) {
+    const keys = Array.from({ length: 20 }, () => Math.floor(Math.random() * 200));
+    const values = await Promise.all(keys.map((key) => client.get(`key:${key}`).catch(() => undefined)));
+    for (const [index, value] of values.entries()) {
+      if (value === undefined) continue;
+      answered += 1;
+      expect(value).toBe(`value of ${keys[index]}`);
+    }
+    await sleep(2);
+  }
+  expect(answered).toBeGreaterThan(100);
+  expect(errors.filter((error) => error instanceof TypeError)).toEqual([]);
+  const own = String(await client.sendCommand(['CLIENT', 'LIST']))
+    .trim()
+    .split('\n');
+  expect(own).toHaveLength(1);
+});
+
+test('closing it ends while Redis is frozen', async () => {
+  const { server, client } = await connected();
+  server.freeze();
+  await sleep(400);
+  await client.close();
+  expect(client.isOpen).toBe(false);
+});
+
+test('closed and connected again, it still leaves a connection that does not answer', async () => {
+  const { server, client } = await connected();
+  await client.close();
+  await client.connect();
+  server.freeze();
+  await until(() => !client.isReady, 3_000);
+});
+
 test('a client that its user closes stays closed', async () => {
   const { client } = await connected();
   client.destroy();
