@@ -95,9 +95,9 @@ export function fromNodeRedis(client: NodeRedisClient): Redis {
         keys: keys as string[],
         arguments: args as RedisArgument[],
       }),
-    get: (key) => text.get(key),
-    hmGet: (key, fields) => bytes.hmGet(key, fields as string[]),
-    unlink: (key) => text.unlink(key),
+    get: (key) => as('text').get(key),
+    hmGet: (key, fields) => as('bytes').hmGet(key, fields as string[]),
+    unlink: (key) => as('text').unlink(key),
     // redis 6 sends a cluster's PING to every node; one that is away must not hide the others.
     ping: () => ('masters' in client ? text.exists(PROBE_KEY + Math.random()) : text.ping()),
     scan: (pattern, count) => scanNodes(text, pattern, count),
