@@ -4,7 +4,10 @@ import { redisOf } from './client.js';
 import { startDeadline } from './deadline.js';
 
 /** node-redis' own options; `url` is all that most apps need. */
-export type ConnectRedisOptions = RedisClientOptions;
+export interface ConnectRedisOptions extends Omit<RedisClientOptions, 'url'> {
+  /** `redis[s]://[[username][:password]@]host[:port][/db-number]`. Default: 127.0.0.1:6379. */
+  readonly url?: string | undefined;
+}
 
 /** What `createClient` of node-redis returns. */
 export type ConnectedRedis = ReturnType<typeof createClient>;
@@ -39,11 +42,8 @@ export async function connectRedis(given: string | ConnectRedisOptions = {}): Pr
     reconnectStrategy: retryAfterMs,
     ...options.socket,
   } as NonNullable<RedisClientOptions['socket']>;
-  const client = createClient({
-    disableOfflineQueue: true,
-    ...options,
-    socket,
-  }) as unknown as ConnectedRedis;
+  const settings = { disableOfflineQueue: true, ...options, socket } as RedisClientOptions;
+  const client = createClient(settings) as unknown as ConnectedRedis;
   redisOf(client);
   recycleWhenSilent(client);
   await firstAttempt(client);
