@@ -8,6 +8,7 @@ export interface CacheRequest extends IncomingMessage {
   readonly baseUrl?: string;
   readonly protocol?: string;
   readonly hostname?: string;
+  readonly app?: { get?(setting: string): unknown };
 }
 
 /** `scheme://host/path?query` of a request, as exact as it came. */
@@ -17,13 +18,18 @@ export interface Target {
   readonly path: string;
 }
 
-/** Where a request is going; undefined for a request target that is no path (`*`, `http://...`, `host:443`). */
-export function targetOf(req: CacheRequest): Target | undefined {
+/**
+ * Where a request is going, or why that is no page of ours: `target` is a request target that is no path (`*`,
+ * `http://...`, `host:443`), `host` a host or scheme that could be spelled to look like another page's URL.
+ */
+export function targetOf(req: CacheRequest): Target | 'target' | 'host' {
   const path = req.originalUrl ?? req.url ?? '';
-  if (!path.startsWith('/')) return undefined;
+  if (!path.startsWith('/')) return 'target';
   const isEncrypted = 'encrypted' in req.socket && req.socket.encrypted === true;
-  const scheme = req.protocol ?? (isEncrypted ? 'https' : 'http');
-  return { scheme, host: hostOf(req, scheme), path };
+  const scheme = (req.protocol ?? (isEncrypted ? 'https' : 'http')).toLowerCase();
+  const host = hostOf(req, scheme);
+  if (host === undefined || (scheme !== 'http' && scheme !== 'https')) return 'host';
+  return { scheme, host, path };
 }
 
 /**
@@ -83,12 +89,24 @@ export function idOfReference(reference: string, base: Target): string | undefin
   }
 }
 
-/** The Host header, unless Express trusts a proxy that names another one. */
-function hostOf(req: CacheRequest, scheme: string): string {
-  const host = plainHost(req.headers.host ?? '', scheme);
-  const { hostname } = req;
-  if (typeof hostname !== 'string' || withoutPort(host) === hostname.toLowerCase()) return host;
-  return hostname.toLowerCase();
+/** RFC 3986, 3.2.2, without what no browser sends: nothing in it can be taken for a path, a query or a user. */
+const HOST = /^(?:[a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::\d+)?$/;
+
+/** The Host header, unless Express trusts a proxy that names another one; undefined when it is no plain host. */
+function hostOf(req: CacheRequest, scheme: string): string | undefined {
+  const named = plainHost(forwardedHost(req) ?? req.headers.host ?? '', scheme);
+  const hostname = req.hostname?.toLowerCase() ?? withoutPort(named);
+  const host = withoutPort(named) === hostname ? named : hostname;
+  // Both: handlers may read the header itself, whatever Express makes of it.
+  return HOST.test(named) && HOST.test(host) ? host : undefined;
+}
+
+/** As Express 5 reads it for `req.host`; its `req.hostname` leaves out the port, which handlers may still put in links. */
+function forwardedHost({ app, headers, socket }: CacheRequest): string | undefined {
+  const trusts = app?.get?.('trust proxy fn');
+  if (typeof trusts !== 'function' || !trusts(socket.remoteAddress, 0)) return undefined;
+  const line = headers['x-forwarded-host'];
+  return line === undefined ? undefined : String(line).split(',', 1)[0]?.trim();
 }
 
 /** Lower case, without the port that goes without saying. */

@@ -31,7 +31,7 @@ type Serving = Extract<Use, { may: 'serve' }>;
 export function pageOf(settings: Settings, req: CacheRequest): Page {
   const { prefix, hosts, skip, key } = settings;
   const target = targetOf(req);
-  if (target === undefined) return { passBecause: 'target' };
+  if (typeof target === 'string') return { passBecause: target };
   if (req.method === 'OPTIONS' || req.method === 'TRACE') return { passBecause: 'method' };
   if (hosts.length > 0 && !hosts.includes(target.host)) return { passBecause: 'host' };
   if (skip(req)) return { passBecause: 'skip' };

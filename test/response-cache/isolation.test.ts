@@ -109,6 +109,19 @@ describe('pages', () => {
     for (const url of urls) expect(isHit(await shop.get(url))).toBe(true);
   });
 
+  it('cannot be put where another page lies by a Host that spells part of its URL', async () => {
+    const shop = await site(fresh);
+    for (const host of ['shop.example/safe', 'shop.example?', 'shop.example#', 'me@shop.example']) {
+      const reply = await shop.get('/a', { host });
+      expect([reply.status, reply.headers['cache-status']]).toEqual([
+        200,
+        'ExpressRedisSuite; fwd=bypass; detail=host',
+      ]);
+    }
+    for (const path of ['/safe/a', '/?/a', '/'])
+      expect(isHit(await shop.get(path, { host: 'shop.example' }))).toBe(false);
+  });
+
   it('are told apart by the headers in Vary, and found again', async () => {
     const shop = await site({ ...fresh, Vary: 'X-Team' });
     const red = await shop.get('/', { 'x-team': 'red' });

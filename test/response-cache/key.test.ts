@@ -10,14 +10,18 @@ import {
   targetOf,
 } from '../../lib/response-cache/key.js';
 
-function idOf(req: Partial<Record<keyof CacheRequest, unknown>>, host = 'shop.example'): string | undefined {
+function idOf(req: Partial<Record<keyof CacheRequest, unknown>>, host = 'shop.example'): string {
   const request = { headers: { host }, socket: {}, ...req } as unknown as CacheRequest & IncomingMessage;
   const target = targetOf(request);
-  return target && pageId(target, request);
+  return typeof target === 'string' ? target : pageId(target, request);
+}
+
+function trustingProxyThatSays(host: string) {
+  return { app: { get: () => () => true }, headers: { host: 'backend', 'x-forwarded-host': host } };
 }
 
 describe('the page of a request', () => {
-  it.each<[string, Parameters<typeof idOf>, string | undefined]>([
+  it.each<[string, Parameters<typeof idOf>, string]>([
     ['is its URL', [{ url: '/a?b=c' }], 'http://shop.example/a?b=c'],
     [
       'has the scheme of the connection',
@@ -52,8 +56,41 @@ describe('the page of a request', () => {
       [{ url: '/de/a', originalUrl: '/a' }],
       'http://shop.example/a /de/a',
     ],
-    ['is none for *', [{ url: '*' }], undefined],
-    ['is none for an absolute form', [{ url: 'http://other.example/' }], undefined],
+    [
+      'has the port that a trusted proxy names',
+      [{ url: '/', hostname: 'shop.example', ...trustingProxyThatSays('shop.example:9999, other') }],
+      'http://shop.example:9999/',
+    ],
+    ['has an address for a host', [{ url: '/' }, '[2001:DB8::1]:3000'], 'http://[2001:db8::1]:3000/'],
+    ['is none for *', [{ url: '*' }], 'target'],
+    ['is none for an absolute form', [{ url: 'http://other.example/' }], 'target'],
+    ['is none for a scheme that is none', [{ url: '/', protocol: 'http://victim.example/a?' }], 'host'],
+    [
+      'is none where Express cuts a host short',
+      [{ url: '/', hostname: 'shop.example' }, 'shop.example:/a'],
+      'host',
+    ],
+    [
+      'is none where a proxy forwards a path as a host',
+      [{ url: '/', hostname: 'shop.example', ...trustingProxyThatSays('shop.example:80/a') }],
+      'host',
+    ],
+    ...[
+      '',
+      'shop.example/safe',
+      'shop.example?a',
+      'shop.example#',
+      'me@shop.example',
+      'a b',
+      'shop.example:',
+      '[::1',
+      'a\\b',
+      'a:1:2',
+    ].map((host): [string, Parameters<typeof idOf>, string] => [
+      `is none for the host ${JSON.stringify(host)}`,
+      [{ url: '/' }, host],
+      'host',
+    ]),
   ])('%s', (_name, args, expected) => {
     expect(idOf(...args)).toBe(expected);
   });
