@@ -33,12 +33,18 @@ export function pageOf(settings: Settings, req: CacheRequest): Page {
   const target = targetOf(req);
   if (typeof target === 'string') return { passBecause: target };
   if (req.method === 'OPTIONS' || req.method === 'TRACE') return { passBecause: 'method' };
+  if (isSafeMethod(req.method ?? '') && hasBody(req)) return { passBecause: 'body' };
   if (hosts.length > 0 && !hosts.includes(target.host)) return { passBecause: 'host' };
   if (skip(req)) return { passBecause: 'skip' };
   if (isSafeMethod(req.method ?? '') && hasPrecondition(req.headers)) return { passBecause: 'precondition' };
   const id: unknown = key === undefined ? pageId(target, req) : key(req);
   if (typeof id !== 'string') throw invalidOption('key', id, 'Return a string.');
   return { target, key: pageKey(prefix, id) };
+}
+
+/** RFC 9112, 6: one of these says so. What a handler makes of the body of a GET is not in the page's identity. */
+function hasBody({ headers }: CacheRequest): boolean {
+  return 'transfer-encoding' in headers || Number(headers['content-length'] ?? 0) !== 0;
 }
 
 /** A synthetic request that renews a page is never answered from the cache. */

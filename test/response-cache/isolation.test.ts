@@ -109,6 +109,17 @@ describe('pages', () => {
     for (const url of urls) expect(isHit(await shop.get(url))).toBe(true);
   });
 
+  it.each([['GET'], ['HEAD']])('are not what is answered to a %s with a body', async (method) => {
+    const shop = await site(fresh);
+    const bodies = [{ 'content-length': '2' }, { 'transfer-encoding': 'chunked' }];
+    for (const headers of bodies) {
+      const reply = await shop.send('/', { method, headers, body: '{}' });
+      expect(reply.headers['cache-status']).toBe('ExpressRedisSuite; fwd=bypass; detail=body');
+    }
+    expect(isHit(await shop.get('/'))).toBe(false);
+    expect(isHit(await shop.send('/', { method, headers: { 'content-length': '0' } }))).toBe(true);
+  });
+
   it('cannot be put where another page lies by a Host that spells part of its URL', async () => {
     const shop = await site(fresh);
     for (const host of ['shop.example/safe', 'shop.example?', 'shop.example#', 'me@shop.example']) {
