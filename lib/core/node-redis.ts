@@ -73,12 +73,7 @@ export function fromNodeRedis(client: NodeRedisClient): Redis {
   // The user may have mapped types on the client; our replies must not depend on it.
   const text = withOptions(client, {});
   const bytes = withOptions(client, { [BLOB_STRING]: Buffer });
-  const textNow = withoutTimer(client, text, {});
-  const bytesNow = withoutTimer(client, bytes, { [BLOB_STRING]: Buffer });
-  const as = (reply: ReplyType) => {
-    if (client.isReady) return reply === 'bytes' ? bytesNow : textNow;
-    return reply === 'bytes' ? bytes : text;
-  };
+  const as = (reply: ReplyType) => (reply === 'bytes' ? bytes : text);
 
   return {
     hasManyNodes: 'masters' in client,
@@ -95,9 +90,9 @@ export function fromNodeRedis(client: NodeRedisClient): Redis {
         keys: keys as string[],
         arguments: args as RedisArgument[],
       }),
-    get: (key) => as('text').get(key),
-    hmGet: (key, fields) => as('bytes').hmGet(key, fields as string[]),
-    unlink: (key) => as('text').unlink(key),
+    get: (key) => text.get(key),
+    hmGet: (key, fields) => bytes.hmGet(key, fields as string[]),
+    unlink: (key) => text.unlink(key),
     // redis 6 sends a cluster's PING to every node; one that is away must not hide the others.
     ping: () => ('masters' in client ? text.exists(PROBE_KEY + Math.random()) : text.ping()),
     scan: (pattern, count) => scanNodes(text, pattern, count),
@@ -105,30 +100,15 @@ export function fromNodeRedis(client: NodeRedisClient): Redis {
   };
 }
 
-/**
- * redis 6 arms an AbortSignal for every command until it is sent, which costs more than all the rest of it. A single client
- * that is ready sends at once, so there is nothing to take back; whoever waits for the reply has a deadline.
- */
-function withoutTimer(
-  client: NodeRedisClient,
-  timed: NodeRedisCommands,
-  typeMapping: Record<number, unknown>,
-): NodeRedisCommands {
-  const isSingle = !isPool(client) && !('masters' in client) && !('getMasterNode' in client);
-  if (!isSingle) return timed;
-  return client.withCommandOptions({ typeMapping, timeout: undefined }) as NodeRedisCommands;
-}
-
 function withOptions(client: NodeRedisClient, typeMapping: Record<number, unknown>): NodeRedisCommands {
-  const commandOptions = { typeMapping, timeout: UNSENT_FOR_MS };
-  // redis 5's Sentinel writes a type mapping into the user's own client, for all its callers; this leaves it alone.
-  if ('getMasterNode' in client) {
-    return Object.create(client, { commandOptions: { value: commandOptions } }) as NodeRedisCommands;
-  }
+  const isSentinel = 'getMasterNode' in client;
   // isReady tells whether a command leaves at once, but a pool or cluster may have connections that are down.
-  const mayQueue = isPool(client) || 'masters' in client;
-  if (mayQueue) return client.withCommandOptions(commandOptions) as NodeRedisCommands;
-  return client.withTypeMapping(typeMapping) as NodeRedisCommands;
+  const mayQueue = isSentinel || isPool(client) || 'masters' in client;
+  // By itself redis 6 arms an AbortSignal for every command until it is sent, which costs more than all the rest of it.
+  const commandOptions = { typeMapping, timeout: mayQueue ? UNSENT_FOR_MS : undefined };
+  if (!isSentinel) return client.withCommandOptions(commandOptions) as NodeRedisCommands;
+  // redis 5's Sentinel writes a type mapping into the user's own client, for all its callers; this leaves it alone.
+  return Object.create(client, { commandOptions: { value: commandOptions } }) as NodeRedisCommands;
 }
 
 async function subscribe(

@@ -158,6 +158,7 @@ test('a breaker that opens again and again probes ten times a second, not more e
       pings += 1;
     },
     withTypeMapping: () => client,
+    withCommandOptions: () => client,
   };
   const guard = guardRedis(client as never, { feature: 'test', deadlineMs: 50 });
   const end = performance.now() + 1_500;
@@ -275,6 +276,7 @@ function fake(reply: () => Promise<unknown>): never {
     duplicate: () => client,
     on: () => client,
     withTypeMapping: () => client,
+    withCommandOptions: () => client,
     evalSha: reply,
     eval: reply,
     get: reply,
