@@ -7,7 +7,22 @@ export function informationOf(decision: RateLimitDecision, key: string, cost: nu
   // A rejection that was not recorded still reads as one too many: `used === limit + 1` is a documented idiom.
   const used = isAllowed || token !== undefined ? decision.used : decision.used + cost;
   const resetTime = resetMs === undefined ? undefined : new Date(Date.now() + Math.ceil(resetMs));
-  const info = { limit, used, remaining, resetTime, key, ...(policy === undefined ? {} : { policy }) };
-  // express-rate-limit's older name, hidden from spreads and JSON as it is there.
-  return Object.defineProperty(info, 'current', { value: used });
+  const info: RateLimitInfo = new Information(limit, used, remaining, resetTime, key);
+  if (policy !== undefined) info.policy = policy;
+  return info;
+}
+
+class Information implements RateLimitInfo {
+  constructor(
+    public limit: number,
+    public used: number,
+    public remaining: number,
+    public resetTime: Date | undefined,
+    public key: string,
+  ) {}
+
+  /** express-rate-limit's older name for `used`, hidden from spreads and JSON as it is there. */
+  get current(): number {
+    return this.used;
+  }
 }

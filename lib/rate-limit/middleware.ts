@@ -49,8 +49,8 @@ export function rateLimit(passed: RateLimitOptions = {}): RateLimiter {
     if (await options.skip(req, res)) return publishSkip(options.name);
 
     const key = String(await options.keyGenerator(req, res));
-    const limit = checkLimit(await determine(options.limit, req, res));
-    const cost = checkCost(await determine(options.cost, req, res));
+    const limit = checkLimit(isFixed(options.limit) ? options.limit : await options.limit(req, res));
+    const cost = checkCost(isFixed(options.cost) ? options.cost : await options.cost(req, res));
     options.validations.checkSingleCount(req, limiter.scope, key);
     options.validations.checkLimit(limit);
 
@@ -91,6 +91,11 @@ export function rateLimit(passed: RateLimitOptions = {}): RateLimiter {
   }
 
   return Object.assign(rateLimitMiddleware as RequestHandler, createQuota(limiter, options));
+}
+
+/** Most are, and a promise for a number is not free. */
+function isFixed(option: unknown): option is number {
+  return typeof option === 'number';
 }
 
 type Determined<T> = T | ((request: Request, response: Response) => T | Promise<T>);

@@ -4,8 +4,9 @@ import { SuiteError } from '../core/errors.js';
 import type { Guard } from '../core/guard.js';
 import { tagged } from '../core/keys.js';
 import { runScript } from '../core/script.js';
+import { refundScript } from './refund.lua.js';
 import { type Demand, type Shape, spanMicros, type Verdict, type Window } from './window.js';
-import { refundScript, takeScript } from './window.lua.js';
+import { takeScript } from './window.lua.js';
 
 const RECORD = { never: '0', 'if-allowed': '1', always: '2' } as const;
 

@@ -91,15 +91,18 @@ export function resolveOptions(passed: RateLimitOptions): ResolvedOptions {
     return info?.policy ?? policyName(info?.limit ?? 0, windowMs);
   }
 
-  async function addressKey(request: Request, response: Response): Promise<string> {
+  function addressKey(request: Request, response: Response): string | Promise<string> {
     const address = addressOf(request);
     validations.checkAddress(request, address);
     const clean = cleanAddress(address);
     if (typeof ipv6Subnet !== 'function') return ipKeyGenerator(clean, ipv6Subnet);
-    if (!isIPv6(clean)) return clean;
-    const subnet = await ipv6Subnet(request, response);
+    return isIPv6(clean) ? keyInSubnet(clean, ipv6Subnet(request, response)) : clean;
+  }
+
+  async function keyInSubnet(address: string, chosen: number | Promise<number>): Promise<string> {
+    const subnet = await chosen;
     validations.checkSubnet(subnet);
-    return ipKeyGenerator(clean, subnet);
+    return ipKeyGenerator(address, subnet);
   }
 
   async function reject(request: Request, response: Response): Promise<void> {

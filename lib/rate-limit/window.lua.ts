@@ -1,4 +1,4 @@
-/** The sliding window inside Redis: one script decides and records, another takes back. */
+/** The sliding window inside Redis: one script decides and records. */
 import { defineScript, type Script } from '../core/script.js';
 
 /**
@@ -195,33 +195,4 @@ local used = total - bases[which] + (units > 0 and cost - units or 0)
 local window = ARGV[2 * which + 3] + 0
 local reset = (oldests[which] or stamp > 0 and stamp or clock) + window - clock
 return { allowed and 1 or 0, retry == math.huge and -1 or retry, stamp, used, reset, which - 1 }
-`);
-
-/** What one request took, and nobody else's. The entries after it count on from less. */
-export const refundScript: Script = defineScript(`
--- KEYS[1]  the client's hits
--- ARGV[1]  mark: the time of the request's entry; 'newest' when nobody knows which it was
--- ARGV[2]  cost: the units the request took
--- ARGV[3]  the longest window, in microseconds
--- returns  the units taken back
-local call, key = redis.call, KEYS[1]
-local mark = ARGV[1]
-if type(redis.pcall('ZCARD', key)) ~= 'number' then return 0 end
-if mark == 'newest' then mark = call('ZREVRANGEBYSCORE', key, '(inf', '-inf', 'LIMIT', '0', '1')[1] end
-local rank = mark and call('ZRANK', key, mark)
-if not rank then return 0 end
-
-local time = call('TIME')
-if (tonumber(mark) or 0) <= time[1] * 1000000 + time[2] - ARGV[3] then return 0 end
-
-local before = rank > 0 and tonumber(call('ZRANGE', key, rank - 1, rank - 1, 'WITHSCORES')[2]) or 0
-local weight = call('ZSCORE', key, mark) - before
-local units = math.min(weight, ARGV[2] + 0)
-local entries = call('ZRANGE', key, rank, '-1', 'WITHSCORES')
-if units == weight then call('ZREM', key, mark) end
-for i = units == weight and 3 or 1, #entries, 2 do
-  -- A key that is shut stays shut.
-  if entries[i + 1] ~= 'inf' then call('ZADD', key, entries[i + 1] - units, entries[i]) end
-end
-return units
 `);
