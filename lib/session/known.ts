@@ -44,18 +44,18 @@ export function stateOf(session: Partial<SessionData>, known: Known | undefined)
 
 /** Everything but the cookie, whose date moves in every request; the way express-session compares. */
 export function contentsOf(session: Partial<SessionData>): string {
-  const { cookie: _cookie, ...contents } = session;
-  return JSON.stringify(contents);
+  // Quicker than taking the cookie out of a copy; JSON leaves out what is undefined.
+  return JSON.stringify({ ...session, cookie: undefined });
 }
 
-/** As express-session and connect-redis write it: the cookie first. A brace in the cookie's path ends the match early. */
-const COOKIE_FIRST = /^\{"cookie":\{[^{}]*\}/;
+/** As express-session and connect-redis write it. */
+const COOKIE_FIRST = '{"cookie":{';
 
-/** Mostly the stored text goes on exactly as the session does now; another spelling of the same JSON takes a closer look. */
+/** Mostly the stored text goes on after its cookie exactly as the session does now; else a closer look is due. */
 function holdsTheSame({ contents, json = '' }: Known, now: string): boolean {
   if (contents !== undefined) return contents === now;
-  const cookie = COOKIE_FIRST.exec(json)?.[0];
-  if (cookie !== undefined && json.slice(cookie.length) === (now === '{}' ? '}' : `,${now.slice(1)}`))
-    return true;
+  // A brace further in, as in the cookie's path, ends it too early: then the rest is not the JSON of any object.
+  const rest = json.startsWith(COOKIE_FIRST) ? json.slice(json.indexOf('}') + 1) : '';
+  if (rest === (now === '{}' ? '}' : `,${now.slice(1)}`)) return true;
   return contentsOf(JSON.parse(json)) === now;
 }

@@ -3,7 +3,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import expressSession, { type CookieOptions, type Store } from 'express-session';
 import { hasCode, isRedisTrouble } from '../core/errors.js';
 import { giveEmptySession } from './detached.js';
-import { type Exits, exitsOf, type Gate, holdResponse } from './hold.js';
+import { type Exits, exitOf, exitsOf, type Gate, holdResponse } from './hold.js';
 import { contentsOf } from './known.js';
 import type { RedisSessionStoreOptions } from './options.js';
 import type { SessionRequest } from './request.js';
@@ -54,7 +54,7 @@ export function sessions(options: SessionsOptions): SessionsMiddleware {
 
   function sessionMiddleware(req: SessionRequest, res: ServerResponse, next: Next) {
     if (req.session) return next();
-    if (REVALIDATION in req) {
+    if (Object.hasOwn(req, REVALIDATION)) {
       giveEmptySession(req, cookieFor(req));
       return next();
     }
@@ -76,8 +76,10 @@ export function sessions(options: SessionsOptions): SessionsMiddleware {
       giveUp(visit, error, hasBegun),
     );
     // The gate saves what there is to save; express-session would look again, and save a new id twice.
-    if (store instanceof RedisSessionStore) Object.assign(res, { end: bare.end });
-    holdResponse(res, bare, gate);
+    const end = store instanceof RedisSessionStore ? bare.end : exitOf(res, 'end');
+    const { write, flushHeaders } = bare;
+    const open = { writeHead: exitOf(res, 'writeHead'), flushHeaders, write, end };
+    holdResponse(res, bare, open, gate);
   }
 
   function failed(visit: Visit, error: unknown) {
@@ -89,6 +91,7 @@ export function sessions(options: SessionsOptions): SessionsMiddleware {
     giveEmptySession(req, cookieFor(req), error);
     holdResponse(
       res,
+      bare,
       bare,
       readOnlyGate(req, error, (trouble, hasBegun) => giveUp(visit, trouble, hasBegun)),
     );

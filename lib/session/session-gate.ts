@@ -50,6 +50,10 @@ export class SessionGate implements Gate {
   }
 
   mustWait(): boolean {
+    const { session, sessionID } = this.#req;
+    // Most requests end here: the browser's own session, still in its place.
+    const isFirst = session != null && session === this.#first && sessionID === this.#cookieId;
+    if (isFirst) return this.#mustSave(session);
     return this.#wantsInsecureCookie() || this.#isBeingDestroyed() || this.#isUnset() || this.#isUnsaved();
   }
 
@@ -84,9 +88,9 @@ export class SessionGate implements Gate {
 
   /** Done by the read already, where the script could tell the lifetime. If this fails, nothing is lost of what was loaded. */
   #slide(): void {
-    if (this.#first && this.#cookieId !== undefined) {
-      this.#redisStore?.touch(this.#cookieId, this.#first as SessionData);
-    }
+    const [store, id, session] = [this.#redisStore, this.#cookieId, this.#first];
+    if (!store || !session || id === undefined || store.knownOf(session)?.isSlid) return;
+    store.touch(id, session as SessionData);
   }
 
   /** A session that the browser does not know yet, and that has something in it, or is wanted empty. */
@@ -99,7 +103,11 @@ export class SessionGate implements Gate {
 
   #isUnsaved(): boolean {
     const { session } = this.#req;
-    if (this.#redisStore === undefined || session == null) return false;
+    return session != null && this.#mustSave(session);
+  }
+
+  #mustSave(session: NonNullable<SessionRequest['session']>): boolean {
+    if (this.#redisStore === undefined) return false;
     const state = stateOf(session, this.#redisStore.knownOf(session));
     // Something that is no session was put in its place: saving it fails, which is better than losing it silently.
     if (state === 'new') return this.#isNewborn() || session !== this.#first;
@@ -125,8 +133,8 @@ export class SessionGate implements Gate {
 
   #wantsInsecureCookie(): boolean {
     const { isProduction, settings, cookieOption } = this.#resolved;
-    if (!isProduction || isSecure(this.#req, settings.proxy)) return false;
-    return this.#isNewborn() && mayBeSecure(cookieOption, this.#req);
+    if (!isProduction || !this.#isNewborn() || isSecure(this.#req, settings.proxy)) return false;
+    return mayBeSecure(cookieOption, this.#req);
   }
 }
 
