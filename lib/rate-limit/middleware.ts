@@ -79,7 +79,8 @@ export function rateLimit(passed: RateLimitOptions = {}): RateLimiter {
     validations.checkDraft(standardHeaders);
     if (!isDraft(standardHeaders)) return;
     if (standardHeaders !== 'draft-6') validations.checkResetTime(info.resetTime);
-    const policy = hasPolicyNames(standardHeaders) ? await determine(options.identifier, req, res) : '';
+    const isNamed = hasPolicyNames(standardHeaders) && info.policy === undefined;
+    const policy = isNamed ? await determine(options.identifier, req, res) : (info.policy ?? '');
     writeFields(res, draftFields(standardHeaders, facts, new Date(), policy));
   }
 

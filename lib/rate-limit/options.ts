@@ -134,7 +134,7 @@ export interface RateLimitPolicy {
   readonly windowMs: number;
   /** Units that one client may take in any such window. */
   readonly limit: number;
-  /** How clients are told of it. Default such as `5-in-1min`. */
+  /** How clients are told of it, instead of `identifier`. Printable ASCII without quotes. Default such as `5-in-1min`. */
   readonly name?: string;
 }
 

@@ -29,7 +29,10 @@ export function policiesOf({ limits, windowMs, limit, max }: RateLimitOptions): 
     throw invalidOption('limits', limits, 'It says it all: leave out `windowMs` and `limit`.');
   if (!Array.isArray(limits) || limits.length === 0)
     throw invalidOption('limits', limits, 'Use a list such as [{ windowMs: 60_000, limit: 5 }].');
-  return limits.map(completed).sort((one, other) => other.windowMs - one.windowMs);
+  const policies = limits.map(completed).sort((one, other) => other.windowMs - one.windowMs);
+  if (new Set(policies.map(({ name }) => name)).size < policies.length)
+    throw invalidOption('limits', limits, 'Two of them have one name.');
+  return policies;
 }
 
 /** What a limiter is called in Redis when nobody named it. */
@@ -43,6 +46,8 @@ export function nameOf(limit: unknown, windowMs: number, policies: readonly Poli
 
 function completed({ windowMs, limit, name }: RateLimitPolicy): Policy {
   const checked = { windowMs: checkWindow(windowMs), limit: checkLimit(limit) };
+  if (name !== undefined && !/^[ !#-[\]-~]+$/.test(name))
+    throw invalidOption('limits', name, 'A name is of printable ASCII without quotes and backslashes.');
   return { ...checked, name: name ?? policyName(checked.limit, checked.windowMs) };
 }
 

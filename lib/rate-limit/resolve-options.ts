@@ -86,9 +86,12 @@ export function resolveOptions(passed: RateLimitOptions): ResolvedOptions {
   };
   return options;
 
+  function informationOn(request: Request): RateLimitInfo | undefined {
+    return (request as unknown as Record<string, RateLimitInfo>)[requestPropertyName];
+  }
+
   function policyOf(request: Request): string {
-    const info = (request as unknown as Record<string, RateLimitInfo>)[requestPropertyName];
-    return info?.policy ?? policyName(info?.limit ?? 0, windowMs);
+    return policyName(informationOn(request)?.limit ?? 0, windowMs);
   }
 
   function addressKey(request: Request, response: Response): string | Promise<string> {
@@ -112,7 +115,7 @@ export function resolveOptions(passed: RateLimitOptions): ResolvedOptions {
   }
 
   async function rejectAsProblem(request: Request, response: Response): Promise<void> {
-    const { identifier } = options;
+    const identifier = informationOn(request)?.policy ?? options.identifier;
     const policy = typeof identifier === 'function' ? await identifier(request, response) : identifier;
     if (!response.headersSent) response.appendHeader('Vary', 'Accept');
     sendRejection(request, response, statusCode, quotaExceeded(statusCode, policy), PROBLEM);

@@ -37,7 +37,8 @@ describe('Draft 11', () => {
       { windowMs: 10_000, limit: 5, name: 'burst' },
       { windowMs: 86_400_000, limit: 1_000, name: 'daily' },
     ];
-    const served = await limitedBy(rateLimit({ limits, standardHeaders: 'draft-11', ...quiet }));
+    const options = { limits, standardHeaders: 'draft-11', identifier: 'unused', ...quiet } as const;
+    const served = await limitedBy(rateLimit(options));
     const { headers } = await served.get('/');
     expect(fieldsOf(headers['ratelimit-policy'])).toEqual([
       ['daily', { q: 1_000, w: 86_400, pk: PK }],

@@ -317,6 +317,8 @@ describe('Options that cannot mean anything', () => {
     ['limits', { limits: [] }],
     ['limits', { limits: [{ windowMs: 1_000, limit: 5 }], windowMs: 1_000 }],
     ['limits', { limits: [{ windowMs: 1_000, limit: 5 }], limit: 1 }],
+    ['limits', { limits: [1, 2].map(() => ({ windowMs: 1_000, limit: 5 })) }],
+    ['limits', { limits: [{ windowMs: 1_000, limit: 5, name: 'a"b' }] }],
     ['windowMs', { limits: [{ limit: 5 }] }],
     ['limit', { limits: [{ windowMs: 1_000 }] }],
     ['limits', { limits: [{ windowMs: 1_000, limit: 5 }], store: new MemoryStore() }],
