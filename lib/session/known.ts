@@ -14,6 +14,10 @@ export interface Known {
   readonly lifetimeMs: CookieLifetimeMs;
   /** Whether its time to live was seen to in the round trip that read or wrote it. */
   readonly isSlid: boolean;
+  /** When the browser's cookie is due to be sent again, in milliseconds since 1970. */
+  readonly renewAtMs: number;
+  /** Whether this request saved it, and not just read it. */
+  readonly isSaved: boolean;
   /** It was destroyed or regenerated meanwhile: nothing may bring it back. */
   readonly isGone: boolean;
 }

@@ -35,6 +35,17 @@ export function cookieLifetimeMs(session: Partial<SessionData>): CookieLifetimeM
   return session.cookie?.originalMaxAge;
 }
 
+/**
+ * When the browser's cookie has had half its life, in milliseconds since 1970; never for one without an end.
+ *
+ * A cookie goes out with each save, and only then; so what is stored is what the browser has.
+ */
+export function renewAtMsOf({ cookie }: Partial<SessionData>): number {
+  const [lifetimeMs, expires] = [cookie?.originalMaxAge, cookie?.expires];
+  if (typeof lifetimeMs !== 'number' || !expires) return Number.POSITIVE_INFINITY;
+  return new Date(expires).getTime() - lifetimeMs / 2;
+}
+
 /** Whether somebody set the cookie's lifetime anew. */
 export function isLifetimeChanged(before: CookieLifetimeMs, after: CookieLifetimeMs): boolean {
   if (typeof before !== 'number' || typeof after !== 'number') return (before ?? null) !== (after ?? null);

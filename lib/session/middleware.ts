@@ -71,8 +71,8 @@ export function sessions(options: SessionsOptions): SessionsMiddleware {
   }
 
   function hold(visit: Visit) {
-    const { req, res, bare } = visit;
-    const gate = new SessionGate(resolved, generated, req, (error, hasBegun) =>
+    const { res, bare } = visit;
+    const gate = new SessionGate(resolved, generated, visit, (error, hasBegun) =>
       giveUp(visit, error, hasBegun),
     );
     // The gate saves what there is to save; express-session would look again, and save a new id twice.

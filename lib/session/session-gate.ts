@@ -1,8 +1,12 @@
 /** What one response owes its session before it may leave. */
+import type { ServerResponse } from 'node:http';
 import type { Session, SessionData, Store } from 'express-session';
+import { hasCode, isRedisTrouble } from '../core/errors.js';
 import { insecureCookie, isSecure, mayBeSecure } from './cookie.js';
 import type { Gate } from './hold.js';
+import { keepPrivate } from './keep-private.js';
 import { contentsOf, stateOf } from './known.js';
+import { type CookieLifetimeMs, cookieLifetimeMs, isLifetimeChanged } from './lifetime.js';
 import type { SessionRequest } from './request.js';
 import type { SessionsSettings } from './settings.js';
 import { RedisSessionStore } from './store.js';
@@ -22,29 +26,45 @@ export function watchGenerated(store: Store): Generated {
   return generated;
 }
 
+interface Exchange {
+  readonly req: SessionRequest;
+  readonly res: ServerResponse;
+}
+
 /** A class, not closures: it is made for every request. */
 export class SessionGate implements Gate {
   readonly giveUp: Gate['giveUp'];
   readonly #resolved: SessionsSettings;
   readonly #req: SessionRequest;
+  readonly #res: ServerResponse;
   readonly #first: SessionRequest['session'];
   readonly #firstId: string | undefined;
   /** The id of the browser's cookie, where there was a session for it. */
   readonly #cookieId: string | undefined;
   /** Undefined without Redis: in this process a save cannot fail and is done when it returns. */
   readonly #redisStore: RedisSessionStore | undefined;
+  readonly #loadedLifetimeMs: CookieLifetimeMs;
   #mustResave: boolean;
   #withheldId: string | undefined;
+  #isHeadOut = false;
+  #renewal: 'none' | 'done' | 'failed' = 'none';
 
-  constructor(resolved: SessionsSettings, generated: Generated, req: SessionRequest, giveUp: Gate['giveUp']) {
+  constructor(
+    resolved: SessionsSettings,
+    generated: Generated,
+    { req, res }: Exchange,
+    giveUp: Gate['giveUp'],
+  ) {
     const { store, settings } = resolved;
     this.#resolved = resolved;
     this.#req = req;
+    this.#res = res;
     this.giveUp = giveUp;
     this.#first = req.session;
     this.#firstId = req.sessionID;
     this.#cookieId = req.session && !generated.has(req.session) ? req.sessionID : undefined;
     this.#redisStore = store instanceof RedisSessionStore ? store : undefined;
+    this.#loadedLifetimeMs = req.session ? cookieLifetimeMs(req.session) : undefined;
     this.#mustResave = settings.resave === true;
     this.#slide();
   }
@@ -66,18 +86,19 @@ export class SessionGate implements Gate {
       // Done: express-session need not do it again.
       req.sessionID = undefined;
     }
-    if (this.#isUnsaved()) await save(req.session as Session);
+    if (this.#isUnsaved()) await this.#save(req.session as Session);
     this.#mustResave = false;
   }
 
-  /** Somebody destroyed this session meanwhile: the browser may have a newer cookie, which ours must not replace. */
-  beforeHead(): void {
-    const req = this.#req;
-    const isGone = req.session != null && this.#redisStore?.knownOf(req.session)?.isGone === true;
-    if (!isGone) return;
-    // express-session sets no cookie for a request that has no id.
-    this.#withheldId = req.sessionID;
-    req.sessionID = undefined;
+  beforeHead(args: unknown[]): void {
+    this.#isHeadOut = true;
+    if (this.#mustWithholdCookie()) {
+      // express-session sets no cookie for a request that has no id.
+      this.#withheldId = this.#req.sessionID;
+      this.#req.sessionID = undefined;
+    } else if (this.#renewal === 'done') {
+      keepPrivate(this.#res, args);
+    }
   }
 
   afterHead(): void {
@@ -91,6 +112,40 @@ export class SessionGate implements Gate {
     const [store, id, session] = [this.#redisStore, this.#cookieId, this.#first];
     if (!store || !session || id === undefined || store.knownOf(session)?.isSlid) return;
     store.touch(id, session as SessionData);
+  }
+
+  /** Express-session would send the cookie with every response whose session the browser knows. */
+  #mustWithholdCookie(): boolean {
+    const { session, sessionID } = this.#req;
+    const known = session == null ? undefined : this.#redisStore?.knownOf(session);
+    if (session == null || known === undefined) return false;
+    // Somebody destroyed this session meanwhile: the browser may have a newer cookie, which ours must not replace.
+    if (known.isGone) return true;
+    if (sessionID !== this.#cookieId || this.#resolved.isRolling) return false;
+    const isOtherLifetime = isLifetimeChanged(this.#loadedLifetimeMs, cookieLifetimeMs(session));
+    return !known.isSaved || (session.cookie?.expires == null && !isOtherLifetime);
+  }
+
+  async #save(session: Session): Promise<void> {
+    const isRenewal = this.#isOnlyRenewal(session);
+    try {
+      await save(session);
+      if (isRenewal) this.#renewal = 'done';
+    } catch (error) {
+      // The session is as it was and stays readable; the next response may try again.
+      if (!isRenewal || !(isRedisTrouble(error) || hasCode(error, 'ERS_SESSION_CONFLICT'))) throw error;
+      this.#renewal = 'failed';
+    }
+  }
+
+  #isOnlyRenewal(session: Session): boolean {
+    return !this.#mustResave && stateOf(session, this.#redisStore?.knownOf(session)) === 'saved';
+  }
+
+  /** The browser would forget an active user whose session is only read. */
+  #mustRenew(session: object): boolean {
+    if (this.#isHeadOut || this.#resolved.isRolling || this.#renewal !== 'none') return false;
+    return (this.#redisStore?.knownOf(session)?.renewAtMs ?? Number.POSITIVE_INFINITY) <= Date.now();
   }
 
   /** A session that the browser does not know yet, and that has something in it, or is wanted empty. */
@@ -111,7 +166,7 @@ export class SessionGate implements Gate {
     const state = stateOf(session, this.#redisStore.knownOf(session));
     // Something that is no session was put in its place: saving it fails, which is better than losing it silently.
     if (state === 'new') return this.#isNewborn() || session !== this.#first;
-    return state === 'changed' || (state === 'saved' && this.#mustResave);
+    return state === 'changed' || (state === 'saved' && (this.#mustResave || this.#mustRenew(session)));
   }
 
   /** `req.session.destroy()` without waiting for it: the response must not say more than Redis did. */

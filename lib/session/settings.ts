@@ -27,6 +27,8 @@ export interface SessionsSettings {
   readonly settings: ExpressSessionSettings;
   /** The app's own, without defaults. */
   readonly cookieOption: CookieOption;
+  /** Whether the app asked for the cookie with every response. */
+  readonly isRolling: boolean;
   readonly isProduction: boolean;
 }
 
@@ -49,12 +51,25 @@ export function resolveSettings(options: SessionsOptions): SessionsSettings {
   const store =
     client === undefined ? new expressSession.MemoryStore() : new RedisSessionStore({ ...options, client });
   const cookie = withDefaults(options.cookie, proxy);
-  const settings = { secret, name, proxy, rolling, resave, saveUninitialized, unset, cookie, store };
+  // Over Redis the gate says which responses carry the cookie, and withholds it from the others.
+  const willSend = store instanceof RedisSessionStore || rolling;
+  const settings = {
+    secret,
+    name,
+    proxy,
+    rolling: willSend,
+    resave,
+    saveUninitialized,
+    unset,
+    cookie,
+    store,
+  };
   return {
     onRedisDown,
     store,
     settings: genid === undefined ? settings : { ...settings, genid },
     cookieOption: options.cookie,
+    isRolling: rolling === true,
     isProduction: process.env.NODE_ENV === 'production',
   };
 }

@@ -6,7 +6,7 @@ import { runScript } from '../core/script.js';
 import { answer, answerAtOnce, type Callback, observe } from './answer.js';
 import { cookieOf } from './entry.js';
 import { contentsOf, Knowledge, type Known } from './known.js';
-import { cookieLifetimeMs, fallbackMs, isLifetimeChanged, lifetimeMsOf } from './lifetime.js';
+import { cookieLifetimeMs, fallbackMs, isLifetimeChanged, lifetimeMsOf, renewAtMsOf } from './lifetime.js';
 import { allIds, allSessions, guardListing, type ListedSession, removeAll } from './listing.js';
 import { DEFAULT_DEADLINE_MS, type RedisSessionStoreOptions, requireSound } from './options.js';
 import { readScript } from './read.lua.js';
@@ -144,6 +144,8 @@ export class RedisSessionStore extends RedisStore {
       json: isJson(this.serializer) ? text : undefined,
       lifetimeMs: cookieLifetimeMs(data),
       isSlid: isSlid === 1,
+      renewAtMs: this.disableTouch ? Number.POSITIVE_INFINITY : renewAtMsOf(data),
+      isSaved: false,
       isGone: false,
     });
     return data;
@@ -156,6 +158,8 @@ export class RedisSessionStore extends RedisStore {
       json: undefined,
       lifetimeMs: cookieLifetimeMs(session),
       isSlid: true,
+      renewAtMs: Number.POSITIVE_INFINITY,
+      isSaved: true,
       isGone: false,
     };
     const livesForMs = this.#livesForMs(session);
