@@ -159,3 +159,31 @@ describe('Any sequence is judged as the model judges it', () => {
 
   test('in Redis, with a clock that steps back as well', () => tryAll(-12, false), withinMs);
 });
+
+test('With `resolution`, any sequence is within the limit, and nothing is rejected that would fit a little later', () => {
+  const windowMs = 1_000;
+  const hits = fc.array(fc.record({ pauseMs: fc.nat({ max: 300 }), cost: fc.integer({ min: 1, max: 5 }) }), {
+    minLength: 1,
+    maxLength: 80,
+    size: 'max',
+  });
+  const property = fc.property(hits, fc.integer({ min: 1, max: 50 }), (requests, resolution) => {
+    let now = 5_000;
+    const window = new MemoryWindow({ windowMs, resolution }, () => now);
+    const accepted: { at: number; cost: number }[] = [];
+    const liveIn = (spanMs: number) =>
+      accepted.filter(({ at }) => at > now - spanMs).reduce((sum, { cost }) => sum + cost, 0);
+    for (const { pauseMs, cost } of requests) {
+      now += pauseMs;
+      const { isAllowed, retryMs } = window.take(KEY, { cost, limit: 10, record: 'if-allowed' });
+      if (isAllowed) {
+        accepted.push({ at: now, cost });
+        expect(liveIn(windowMs)).toBeLessThanOrEqual(10);
+      } else {
+        expect(liveIn(windowMs * (1 + 1 / resolution)) + cost).toBeGreaterThan(10);
+        expect(retryMs).toBeGreaterThan(0);
+      }
+    }
+  });
+  fc.assert(property, { numRuns: RUNS });
+});
