@@ -1,6 +1,7 @@
 /** Stands between a handler and its response: hears the head and the bytes, and may answer the client otherwise. */
 import type { ServerResponse } from 'node:http';
 import { type Fields, fieldsOf } from './fields.js';
+import { onHangUp } from './hangup.js';
 import { frameOf, type HeadersArgument, mergeHeaders, NOT_IN_304, stateLength } from './head.js';
 
 /** Status line and headers, as they stand when the handler commits to them. */
@@ -100,6 +101,7 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
     else output(() => own.end.apply(res, [piece, ...rest] as never));
     hear(piece, encoding);
     isEnded = true;
+    stopListening();
     listener.onEnd();
     return res;
   } as typeof res.end;
@@ -111,6 +113,7 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
   };
 
   res.once('close', onClose);
+  const forgetSocket = onHangUp(res.req.socket, onClose);
   return {
     restore() {
       stop();
@@ -120,7 +123,12 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
 
   function stop(): void {
     isOff = true;
+    stopListening();
+  }
+
+  function stopListening(): void {
     res.off('close', onClose);
+    forgetSocket();
   }
 
   function onClose(): void {
