@@ -3,7 +3,7 @@ import { isRedisTrouble } from '../core/errors.js';
 import type { Cache } from './cache.js';
 import type { Entry } from './entry.js';
 import { fetchFromHandler } from './fetch.js';
-import { type Flight, within } from './flights.js';
+import type { Flight } from './flights.js';
 import { useOf } from './policy.js';
 import type { Found, Reservation } from './shelf.js';
 import type { Forward } from './trace.js';
@@ -16,9 +16,6 @@ export interface Miss {
   readonly forward: Forward;
   readonly mayWait: boolean;
 }
-
-/** Handlers slower than this are asked once more by everybody who waited. */
-const WAIT_BUDGET_MS = 10_000;
 
 export async function approach(
   cache: Cache,
@@ -38,7 +35,7 @@ export async function approach(
   if (other !== undefined) {
     trace.go('wait');
     const account = other.isLanding ? {} : ({ forward, isCollapsed: true } as const);
-    const entry = await within(WAIT_BUDGET_MS, other.landed);
+    const entry = await other.landed;
     const isStillUp = cache.flights.of(found.key, found.variant) === other;
     return serveIfUsable(entry, account) ?? (isStillUp ? alone : 'look-again');
   }
@@ -46,7 +43,7 @@ export async function approach(
   const flight = cache.flights.start(found.key, found.variant);
   const reservation = await reserve(flight);
   const justStored = isRenewal(req) ? undefined : serveIfUsable(reservation?.entry, {});
-  if (justStored !== undefined || res.headersSent || res.destroyed) {
+  if (justStored !== undefined || res.headersSent || res.destroyed || req.socket.destroyed) {
     // A response that is over tells nobody when it ends.
     flight.land(justStored === undefined ? undefined : reservation?.entry);
     reservation?.cancel().catch(ignore);

@@ -48,6 +48,9 @@ const PASSING_REFUSALS: ReadonlySet<Refusal> = new Set([
   'incomplete',
 ]);
 
+/** A response that takes longer is not stored, so that another request may try. */
+const MAX_HOLD_MS = 30_000;
+
 export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): void {
   const { rules, maxBodyBytes } = cache.settings;
   const { req, res, trace } = visit;
@@ -59,6 +62,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   let { reservation } = errand;
   let recorded: Recorded | undefined;
   let validated: Entry | undefined;
+  const patience = reservation && setTimeout(drop, MAX_HOLD_MS, 'too-slow').unref();
 
   trace.go(stored === undefined ? 'fetch' : 'validate');
   askForTheWhole();
@@ -86,6 +90,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
       return 'nothing';
     }
     const refusal = refusalOf(response);
+    flight?.expectEnd();
     if (refusal === undefined) recorded = { ...response, fields: fieldsOfThePage(before, head.fields) };
     else drop(refusal);
     const forwardStatus = stored === undefined ? {} : { forwardStatus: head.status };
@@ -131,6 +136,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
 
   function store(response: Omit<Entry, 'vary' | 'variant'>): void {
     const right = reservation!;
+    clearTimeout(patience);
     flight?.startLanding();
     const vary = parseVary(linesOf(response.fields, 'vary')) ?? [];
     right.keep(response, vary, keepForMs(response, rules, Date.now())).then(
@@ -148,6 +154,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   /** Nothing is stored, and nobody need wait. */
   function drop(why: NonNullable<Refusal>): void {
     recorded = undefined;
+    clearTimeout(patience);
     if (!PASSING_REFUSALS.has(why)) cache.hitForMiss.set(errand.hitForMissId, why);
     reservation?.cancel().catch(() => {});
     reservation = undefined;

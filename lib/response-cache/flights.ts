@@ -1,11 +1,13 @@
 /** One handler run per page and variant in this process: whoever comes second waits for what the first one stores. */
 
-/** What came of it: a stored entry, or nothing that others may use. */
 export interface Flight<T> {
+  /** What came of it: a stored entry, or nothing that others may use, or nothing so far and nobody should wait longer. */
   readonly landed: Promise<T | undefined>;
   /** The handler is done, and what is left is to store its answer. */
   readonly isLanding: boolean;
   startLanding(): void;
+  /** The answer has begun: it is complete at once, or nobody knows when, such as a slow client's or an endless one. */
+  expectEnd(): void;
   /** At most the first call counts. */
   land(result: T | undefined): void;
 }
@@ -17,6 +19,10 @@ export interface Flights<T> {
   /** Nobody joins the flights of a key any more: what they bring may be older than what was just changed. */
   forget(key: string): void;
 }
+
+/** Handlers slower than this are asked once more by everybody who waited, and by who comes later. */
+const WAIT_BUDGET_MS = 10_000;
+const END_BUDGET_MS = 250;
 
 export function createFlights<T>(): Flights<T> {
   const byKey = new Map<string, Map<string, Flight<T>>>();
@@ -36,6 +42,12 @@ export function createFlights<T>(): Flights<T> {
         resolve = settle;
       });
       let isLanding = false;
+      let timer = patience(WAIT_BUDGET_MS);
+
+      function patience(budgetMs: number): NodeJS.Timeout {
+        return setTimeout(resolve, budgetMs, undefined).unref();
+      }
+
       const flight: Flight<T> = {
         landed,
         get isLanding() {
@@ -43,8 +55,15 @@ export function createFlights<T>(): Flights<T> {
         },
         startLanding() {
           isLanding = true;
+          clearTimeout(timer);
+          timer = patience(WAIT_BUDGET_MS);
+        },
+        expectEnd() {
+          clearTimeout(timer);
+          timer = patience(END_BUDGET_MS);
         },
         land(result) {
+          clearTimeout(timer);
           remove(key, variant, flight);
           resolve(result);
         },
@@ -55,15 +74,4 @@ export function createFlights<T>(): Flights<T> {
     },
     forget: (key) => byKey.delete(key),
   };
-}
-
-/** What a flight brings, or nothing after `budgetMs`. */
-export function within<T>(budgetMs: number, promise: Promise<T | undefined>): Promise<T | undefined> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, budgetMs, undefined).unref();
-    promise.then((result) => {
-      clearTimeout(timer);
-      resolve(result);
-    });
-  });
 }

@@ -46,6 +46,7 @@ function refusalToShare(request: IncomingHttpHeaders, response: TimedResponse, r
     (rules.profile === 'safe' && linesOf(response.fields, 'set-cookie').length > 0
       ? 'set-cookie'
       : undefined) ??
+    (isEventStream(response) ? 'event-stream' : undefined) ??
     (parseVary(linesOf(response.fields, 'vary')) === undefined ? 'vary' : undefined) ??
     (isOfUse(response, directives, rules) ? undefined : 'not-fresh')
   );
@@ -110,6 +111,11 @@ function refusalByRequest(request: IncomingHttpHeaders, directives: Directives, 
     return 'authorization' in request && !directives.has('must-revalidate') ? 'authorization' : undefined;
   if ('authorization' in request) return 'authorization';
   return 'cookie' in request ? 'cookie' : undefined;
+}
+
+/** Server-sent events do not end, and who reads them wants those of now. */
+function isEventStream({ fields }: TimedResponse): boolean {
+  return linesOf(fields, 'content-type').some((type) => /^\s*text\/event-stream\s*(;|$)/i.test(type));
 }
 
 /** Fresh for a while, or worth asking about later. */

@@ -1,7 +1,11 @@
 // Many at once, some of whom hang up, and handlers that do not finish what they began.
+import { EventEmitter, once } from 'node:events';
 import http from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it } from '@jest/globals';
+import net from 'node:net';
+import { Readable } from 'node:stream';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it, jest } from '@jest/globals';
+import { onTestEnd } from '../support/cleanup.js';
 import { connect, uniqueNamespace } from '../support/redis.js';
 import { expressSite, isHit, plainSite, type Site, watch } from './site.js';
 
@@ -181,6 +185,143 @@ describe('what is not whole is not stored', () => {
     const second = await site.get('/');
     expect([isHit(second), second.text]).toEqual([true, '1234']);
   });
+});
+
+describe('a client that leaves while its response waits for its turn on the connection', () => {
+  /** Two requests on one connection, which closes after the handler of the second one began. */
+  async function pipelined(site: Site, began: Promise<unknown>): Promise<void> {
+    const socket = net.connect(site.port, '127.0.0.1');
+    const head = `HTTP/1.1\r\nHost: 127.0.0.1:${site.port}\r\n\r\n`;
+    socket.write(`GET /slow ${head}GET /big ${head}`);
+    await began;
+    socket.destroy();
+  }
+
+  it.each(['Redis', 'memory'])('does not keep its page from being stored: %s', async (where) => {
+    const surroundings = new EventEmitter();
+    const began = once(surroundings, 'began');
+    const site = await expressSite(
+      where === 'Redis' ? await redisOptions() : {},
+      (_req, res, run) => {
+        res.setHeader('Cache-Control', 'max-age=60');
+        if (run > 1) return res.end('whole');
+        // It never ends: it would wait for the client to read.
+        res.write('half');
+        return surroundings.emit('began');
+      },
+      [(req, _res, next) => req.url === '/slow' || next()],
+    );
+    const settled = watch();
+    await pipelined(site, began);
+    await settled.next(1);
+    expect((await site.get('/big')).headers['cache-status']).toContain('stored');
+    expect(isHit(await site.get('/big'))).toBe(true);
+  });
+
+  it('leaves no listener behind, however many requests its connection carries', async () => {
+    const sockets = new Set<net.Socket>();
+    const warned: Error[] = [];
+    const note = (warning: Error) => warned.push(warning);
+    process.on('warning', note);
+    onTestEnd(() => process.off('warning', note));
+    const site = await expressSite(await redisOptions(), (_req, res) => res.writeHead(200, fresh).end('x'), [
+      (req, _res, next) => {
+        sockets.add(req.socket);
+        next();
+      },
+    ]);
+    const socket = net.connect(site.port, '127.0.0.1');
+    const requests = Array.from({ length: 40 }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    socket.write(requests.join(''));
+    let text = '';
+    for await (const chunk of socket) {
+      text += chunk;
+      if (text.split('HTTP/1.1 200').length > requests.length) break;
+    }
+    const [served] = sockets;
+    expect([sockets.size, warned]).toEqual([1, []]);
+    expect(served?.listenerCount('close')).toBeLessThan(5);
+  });
+});
+
+describe('a response that never ends', () => {
+  it('is given up after half a minute, so that its page may be stored', async () => {
+    const site = await expressSite({}, (_req, res, run) => {
+      res.writeHead(200, fresh).write('half');
+      if (run > 1) res.end(' and half');
+    });
+    jest.useFakeTimers({
+      doNotFake: ['Date', 'hrtime', 'nextTick', 'performance', 'queueMicrotask', 'setImmediate'],
+    });
+    onTestEnd(() => void jest.useRealTimers());
+    const endless = http.get(`${site.url}/`, { agent: false }).on('error', () => {});
+    onTestEnd(() => void endless.destroy());
+    await new Promise((resolve) => endless.once('response', (res) => res.once('data', resolve)));
+    const waiting = site.get('/');
+    const isOver = waiting.then(() => true);
+    while (!(await Promise.race([isOver, nextTurn(false)]))) await jest.advanceTimersByTimeAsync(10);
+    expect((await waiting).headers['cache-status']).toContain('detail=reserved');
+    const settled = watch();
+    await jest.advanceTimersByTimeAsync(31_000);
+    await settled.next(1);
+    expect(settled.events).toEqual([expect.objectContaining({ outcome: 'miss', reason: 'too-slow' })]);
+  });
+});
+
+describe('requests for a page whose answer has begun and does not end', () => {
+  it.each<[string, http.OutgoingHttpHeaders]>([
+    ['events', { ...fresh, 'Content-Type': 'text/event-stream; charset=utf-8' }],
+    ['lines', { ...fresh, 'Content-Type': 'application/x-ndjson' }],
+  ])('do not wait for it: %s', async (_name, headers) => {
+    const site = await expressSite(await redisOptions(), (_req, res) => {
+      res.writeHead(200, headers);
+      res.write('1\n');
+    });
+    const startedAt = performance.now();
+    for (let i = 0; i < 4; i += 1) onTestEnd(await firstLine(site));
+    await Promise.all([1, 2, 3].map(async () => onTestEnd(await firstLine(site))));
+    // Waiting for an end that does not come took 10 s each.
+    expect(performance.now() - startedAt).toBeLessThan(5_000);
+    expect(site.runs.count).toBe(7);
+  });
+
+  it('do not wait for a client that does not read', async () => {
+    const body = Buffer.alloc(32 * 1024 * 1024, 'x');
+    const site = await expressSite(
+      { ...(await redisOptions()), maxBodyBytes: 2 * body.length },
+      (_req, res) => {
+        res.writeHead(200, fresh);
+        Readable.from([body, body.subarray(0, 1)]).pipe(res);
+      },
+    );
+    const lazy = net.connect(site.port, '127.0.0.1').pause();
+    onTestEnd(() => void lazy.destroy());
+    lazy.write(`GET / HTTP/1.1\r\nHost: 127.0.0.1:${site.port}\r\n\r\n`);
+    while (site.runs.count === 0) await sleep(5);
+    const second = await site.get('/');
+    expect(second.headers['cache-status']).toBe('ExpressRedisSuite; fwd=uri-miss; detail=reserved');
+    expect(second.body.length).toBe(body.length + 1);
+  });
+
+  it('are told that events are not stored, in every profile', async () => {
+    for (const profile of ['safe', 'rfc9111'] as const) {
+      const site = await expressSite({ ...(await redisOptions()), profile }, (_req, res) =>
+        res.writeHead(200, { ...fresh, 'Content-Type': 'Text/Event-Stream' }).end('data: 1\n\n'),
+      );
+      expect((await site.get('/')).headers['cache-status']).toContain('detail=event-stream');
+      expect(isHit(await site.get('/'))).toBe(false);
+    }
+  });
+
+  /** Resolves at the first line with what hangs up. */
+  function firstLine(site: Site): Promise<() => void> {
+    return new Promise((resolve, reject) => {
+      const req = http.get(`${site.url}/`, { agent: false }, (res) => {
+        res.on('error', () => {}).once('data', () => resolve(() => void req.destroy()));
+      });
+      req.on('error', reject);
+    });
+  }
 });
 
 describe('awkward surroundings', () => {
