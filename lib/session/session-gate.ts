@@ -37,8 +37,8 @@ export class SessionGate implements Gate {
   readonly #resolved: SessionsSettings;
   readonly #req: SessionRequest;
   readonly #res: ServerResponse;
+  readonly #generated: Generated;
   readonly #first: SessionRequest['session'];
-  readonly #firstId: string | undefined;
   /** The id of the browser's cookie, where there was a session for it. */
   readonly #cookieId: string | undefined;
   /** Undefined without Redis: in this process a save cannot fail and is done when it returns. */
@@ -61,7 +61,7 @@ export class SessionGate implements Gate {
     this.#res = res;
     this.giveUp = giveUp;
     this.#first = req.session;
-    this.#firstId = req.sessionID;
+    this.#generated = generated;
     this.#cookieId = req.session && !generated.has(req.session) ? req.sessionID : undefined;
     this.#redisStore = store instanceof RedisSessionStore ? store : undefined;
     this.#loadedLifetimeMs = req.session ? cookieLifetimeMs(req.session) : undefined;
@@ -118,7 +118,9 @@ export class SessionGate implements Gate {
   #mustWithholdCookie(): boolean {
     const { session, sessionID } = this.#req;
     const known = session == null ? undefined : this.#redisStore?.knownOf(session);
-    if (session == null || known === undefined) return false;
+    if (session == null || this.#redisStore === undefined) return false;
+    // A new id with nothing behind it: its cookie might replace the one of a login that ran beside.
+    if (known === undefined) return !this.#isNewborn();
     // Somebody destroyed this session meanwhile: the browser may have a newer cookie, which ours must not replace.
     if (known.isGone) return true;
     if (sessionID !== this.#cookieId || this.#resolved.isRolling) return false;
@@ -152,8 +154,9 @@ export class SessionGate implements Gate {
   #isNewborn(): boolean {
     const { session, sessionID } = this.#req;
     if (session == null || sessionID === this.#cookieId) return false;
-    if (this.#resolved.settings.saveUninitialized || sessionID !== this.#firstId) return true;
-    return contentsOf(session) !== '{}';
+    if (this.#resolved.settings.saveUninitialized || contentsOf(session) !== '{}') return true;
+    // Without Redis express-session decides, and sends a new id in any case.
+    return this.#redisStore === undefined && session !== this.#first;
   }
 
   #isUnsaved(): boolean {
@@ -165,7 +168,7 @@ export class SessionGate implements Gate {
     if (this.#redisStore === undefined) return false;
     const state = stateOf(session, this.#redisStore.knownOf(session));
     // Something that is no session was put in its place: saving it fails, which is better than losing it silently.
-    if (state === 'new') return this.#isNewborn() || session !== this.#first;
+    if (state === 'new') return this.#isNewborn() || !this.#generated.has(session);
     return state === 'changed' || (state === 'saved' && (this.#mustResave || this.#mustRenew(session)));
   }
 

@@ -247,6 +247,28 @@ describe('over HTTP', () => {
     expect(slow.headers['set-cookie']).toBeUndefined();
   });
 
+  it('R8 a new id without anything in it does not replace the cookie of a login', async () => {
+    const mayAnswer = barrier();
+    const isRegenerated = barrier();
+    const acts: Record<string, Act> = {
+      ...commonActs,
+      '/anonymous': (req, res) =>
+        req.session.regenerate(async () => {
+          isRegenerated.open();
+          await mayAnswer.passed;
+          res.end('anonymous');
+        }),
+    };
+    const app = await serve(appWith(sessions({ client, prefix, secret: SECRET, ...PATIENT }), acts));
+    const cookie = { cookie: cookieOf('id') };
+    const anonymous = app.get('/anonymous', cookie);
+    await isRegenerated.passed;
+    expect((await app.get('/regenerate', cookie)).headers['set-cookie']).toHaveLength(1);
+    mayAnswer.open();
+    expect((await anonymous).headers['set-cookie']).toBeUndefined();
+    expect(await client.keys(`${prefix}*`)).toHaveLength(1);
+  });
+
   it('a slow request keeps what a quick one saved', async () => {
     await race('/write/quick/yes');
     expect(await contents()).toEqual({ cart: ['apple'], quick: 'yes', slow: 'yes' });
