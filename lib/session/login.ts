@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Session, SessionData } from 'express-session';
 import type { SessionRequest } from './request.js';
+import { RedisSessionStore } from './store.js';
 
 /** What a session holds of the user; declare it on `SessionData` of express-session. */
 export type SessionFields = Omit<Partial<SessionData>, 'cookie'>;
@@ -29,8 +30,14 @@ export async function login(req: IncomingMessage, fields: SessionFields): Promis
 
 /** Destroys the session. Rejects when Redis is in trouble: then nobody is logged out. */
 export async function logout(req: IncomingMessage): Promise<void> {
-  const { session } = req as SessionRequest;
-  if (session) await promised((done) => session.destroy(done));
+  const request = req as SessionRequest;
+  const { session, sessionStore } = request;
+  if (!session) return;
+  const isStored =
+    !(sessionStore instanceof RedisSessionStore) || sessionStore.knownOf(session) !== undefined;
+  if (isStored) return promised((done) => session.destroy(done));
+  // A visitor's, of which Redis knows nothing and need not be asked.
+  request.session = null;
 }
 
 function sessionOf(req: IncomingMessage): Session {

@@ -62,6 +62,15 @@ describe('login and logout', () => {
     expect((await (await start()).app.get('/logout')).status).toBe(200);
   });
 
+  it('a visitor is logged out though Redis is away: nothing of theirs is there', async () => {
+    const server = await RedisServer.start();
+    const { app } = await start(server.url);
+    await server.kill();
+    const { status, headers } = await app.get('/logout');
+    expect(status).toBe(200);
+    expect(headers['set-cookie']).toBeUndefined();
+  });
+
   it('both fail with a code, and with nothing changed, while Redis is away', async () => {
     const server = await RedisServer.start();
     const { app, client, prefix } = await start(server.url, { deadlineMs: 250 });
