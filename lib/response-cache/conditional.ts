@@ -1,14 +1,32 @@
 /** A client's conditions and ranges, answered from a whole response (RFC 9110, 13 and 14; RFC 9111, 4.3.2). */
 import type { IncomingHttpHeaders } from 'node:http';
-import { linesOf, singleLine } from './fields.js';
+import { type Fields, linesOf, singleLine } from './fields.js';
 import { dateOf, type TimedResponse } from './freshness.js';
 import { parseHttpDate } from './http-date.js';
 
 /** Bytes `first` to `last`, both included; `none` when the range lies outside. */
 export type Range = { readonly first: number; readonly last: number } | 'none';
 
-/** Taken off a request on its way to the handler, so that a whole response comes back. */
-export const CONDITION_HEADERS = ['if-none-match', 'if-modified-since', 'range', 'if-range'] as const;
+const CONDITION_HEADERS = ['if-none-match', 'if-modified-since', 'range', 'if-range'] as const;
+
+/**
+ * RFC 9111, 4.3.1: what the handler is asked is our own condition, with the validators of what is `stored`, or none: so
+ * that the answer is about the whole page, not about this client's copy.
+ */
+export function withOwnCondition(request: IncomingHttpHeaders, stored: Fields): IncomingHttpHeaders {
+  const headers = { ...request };
+  for (const name of CONDITION_HEADERS) delete headers[name];
+  const [etag] = linesOf(stored, 'etag');
+  const [lastModified] = linesOf(stored, 'last-modified');
+  if (etag !== undefined) headers['if-none-match'] = etag;
+  if (lastModified !== undefined) headers['if-modified-since'] = lastModified;
+  return headers;
+}
+
+/** Whether a 304 might do. */
+export function isConditional(headers: IncomingHttpHeaders): boolean {
+  return headers['if-none-match'] !== undefined || headers['if-modified-since'] !== undefined;
+}
 
 /** RFC 9111, 4.3.2: these a cache must not evaluate; they are the origin server's. */
 export function hasPrecondition(headers: IncomingHttpHeaders): boolean {

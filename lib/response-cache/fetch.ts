@@ -2,7 +2,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { isRedisTrouble } from '../core/errors.js';
 import type { Cache } from './cache.js';
-import { CONDITION_HEADERS, isNotModified } from './conditional.js';
+import { isConditional, isNotModified, withOwnCondition } from './conditional.js';
+import { keepCookiesPrivate } from './departure.js';
 import type { Entry } from './entry.js';
 import {
   changedSince,
@@ -21,7 +22,7 @@ import { keepForMs, type Refusal, refusalToStore } from './policy.js';
 import { createRecorder } from './recorder.js';
 import { serveEntry } from './serve.js';
 import type { Reservation } from './shelf.js';
-import { type Forward, tell } from './trace.js';
+import { type Account, type Forward, tell, tellInstead } from './trace.js';
 import { parseVary } from './vary.js';
 import type { Visit } from './visit.js';
 
@@ -61,18 +62,21 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   const recorder = createRecorder(maxBodyBytes);
   let { reservation } = errand;
   let recorded: Recorded | undefined;
+  let refused: Refusal;
+  let told: Account = { forward };
   let validated: Entry | undefined;
   const patience = reservation && setTimeout(drop, MAX_HOLD_MS, 'too-slow').unref();
 
   trace.go(stored === undefined ? 'fetch' : 'validate');
-  askForTheWhole();
+  setHeaders(req, withOwnCondition(asked, stored?.fields ?? []));
   const { restore } = intercept(res, {
     mayAnswer: (status) =>
       (status === 304 && stored !== undefined) || (status === 200 && isConditional(asked)),
     onHead,
     onBytes(bytes) {
-      if (recorded !== undefined && !recorder.add(bytes)) drop('too-big');
+      if (refused === undefined && validated === undefined && !recorder.add(bytes)) drop('too-big');
     },
+    onDeparture,
     onEnd,
     onClose() {
       setHeaders(req, asked);
@@ -93,17 +97,25 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
     flight?.expectEnd();
     if (refusal === undefined) recorded = { ...response, fields: fieldsOfThePage(before, head.fields) };
     else drop(refusal);
-    const forwardStatus = stored === undefined ? {} : { forwardStatus: head.status };
-    tell(res, {
-      forward,
-      ...forwardStatus,
-      ...(refusal === undefined ? { isStored: true } : { detail: refusal }),
-    });
+    if (stored !== undefined) told = { forward, forwardStatus: head.status };
+    told = { ...told, ...(refusal === undefined ? { isStored: true } : { detail: refusal }) };
+    tell(res, told);
     return !isTooLate && isNotModified(asked, response) ? 'not-modified' : 'as-is';
   }
 
+  /** A cookie that a middleware before this one sets only now, as sessions do, came with this page for one client. */
+  function onDeparture(): void {
+    if (recorded === undefined) return;
+    const refusal = refusalToStore(asked, { ...recorded, fields: fieldsOf(res) }, rules);
+    keepCookiesPrivate(res, linesOf(recorded.fields, 'set-cookie'));
+    if (refusal === undefined) return;
+    const { isStored: _, ...rest } = told;
+    tellInstead(res, told, { ...rest, detail: refusal });
+    drop(refusal);
+  }
+
   function refusalOf(response: TimedResponse): Refusal {
-    const refusal = refusalToStore(asked, response, rules);
+    const refusal = refused ?? refusalToStore(asked, response, rules);
     if (refusal !== undefined) return refusal;
     if ((declaredLength(response.fields) ?? 0) > maxBodyBytes) return 'too-big';
     return reservation === undefined ? 'reserved' : undefined;
@@ -153,6 +165,8 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
 
   /** Nothing is stored, and nobody need wait. */
   function drop(why: NonNullable<Refusal>): void {
+    if (refused !== undefined) return;
+    refused = why;
     recorded = undefined;
     clearTimeout(patience);
     if (!PASSING_REFUSALS.has(why)) cache.hitForMiss.set(errand.hitForMissId, why);
@@ -164,17 +178,6 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   function finish(entry: Entry | undefined, reason: string | undefined): void {
     flight?.land(entry);
     trace.end(stored === undefined ? 'miss' : 'validate', reason);
-  }
-
-  /** RFC 9111, 4.3.1: our own condition, or none, so that the answer is about the page, not about this client's copy. */
-  function askForTheWhole(): void {
-    const headers = { ...asked };
-    for (const name of CONDITION_HEADERS) delete headers[name];
-    const [etag] = linesOf(stored?.fields ?? [], 'etag');
-    const [lastModified] = linesOf(stored?.fields ?? [], 'last-modified');
-    if (etag !== undefined) headers['if-none-match'] = etag;
-    if (lastModified !== undefined) headers['if-modified-since'] = lastModified;
-    setHeaders(req, headers);
   }
 
   /** A 304 is not what the client gets, so its headers are not either. */
@@ -192,10 +195,6 @@ function setHeaders(req: Visit['req'], headers: IncomingHttpHeaders): void {
     configurable: true,
     enumerable: true,
   });
-}
-
-function isConditional(headers: IncomingHttpHeaders): boolean {
-  return headers['if-none-match'] !== undefined || headers['if-modified-since'] !== undefined;
 }
 
 /** RFC 9111, 4.3.4: the stored response, updated; it was received anew just now. */

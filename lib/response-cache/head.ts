@@ -55,7 +55,7 @@ export function frameOf(res: ServerResponse): Framing {
       left ??= declaredBytes(res);
       const bytes = typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : sizeOf(chunk);
       const isTooMuch = bytes > left;
-      const kept = isTooMuch ? asBytes(chunk, encoding).subarray(0, left) : chunk;
+      const kept = isTooMuch ? bytesOf(chunk, encoding).subarray(0, left) : chunk;
       left = Math.max(0, left - bytes);
       return kept;
     },
@@ -71,6 +71,16 @@ function sizeOf(chunk: unknown): number {
   return chunk instanceof Uint8Array ? chunk.byteLength : 0;
 }
 
-function asBytes(chunk: unknown, encoding: BufferEncoding | undefined): Uint8Array {
-  return typeof chunk === 'string' ? Buffer.from(chunk, encoding) : (chunk as Uint8Array);
+export type Callback = () => void;
+
+/** What `write` and `end` may be called with after the chunk: `(encoding, callback)`, `(callback)` or nothing. */
+export function argumentsOf(rest: readonly unknown[]): [BufferEncoding | undefined, Callback | undefined] {
+  const encoding = typeof rest[0] === 'string' ? (rest[0] as BufferEncoding) : undefined;
+  return [encoding, rest.find((value) => typeof value === 'function') as Callback | undefined];
+}
+
+/** A piece of a body; no bytes for what is none. */
+export function bytesOf(chunk: unknown, encoding: BufferEncoding | undefined): Uint8Array {
+  if (typeof chunk === 'string') return Buffer.from(chunk, encoding);
+  return chunk instanceof Uint8Array ? chunk : new Uint8Array();
 }

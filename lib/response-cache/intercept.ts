@@ -1,8 +1,18 @@
 /** Stands between a handler and its response: hears the head and the bytes, and may answer the client otherwise. */
 import type { ServerResponse } from 'node:http';
+import { beforeHeadLeaves } from './departure.js';
 import { type Fields, fieldsOf } from './fields.js';
 import { onHangUp } from './hangup.js';
-import { frameOf, type HeadersArgument, mergeHeaders, NOT_IN_304, stateLength } from './head.js';
+import {
+  argumentsOf,
+  bytesOf,
+  type Callback,
+  frameOf,
+  type HeadersArgument,
+  mergeHeaders,
+  NOT_IN_304,
+  stateLength,
+} from './head.js';
 
 /** Status line and headers, as they stand when the handler commits to them. */
 export interface Head {
@@ -23,15 +33,15 @@ export interface Listener {
   mayAnswer(status: number): boolean;
   /** `isTooLate`: node is writing already, and nothing but `as-is` will do. */
   onHead(head: Head, isTooLate: boolean): Answer;
-  /** The body, piece by piece: valid during the call only. */
+  /** The body, piece by piece: valid during the call only. It may begin before the head, where others hold that back. */
   onBytes(bytes: Uint8Array): void;
-  /** The handler called `end`; at most once, and then `onClose` is not called. */
+  /** The head leaves for the client, with what middlewares before this one added to it. */
+  onDeparture?(): void;
+  /** The handler called `end` and the head has left; at most once, and then `onClose` is not called. */
   onEnd(): void;
-  /** The connection closed before `end`. */
+  /** The connection closed before that, or something else answered instead. */
   onClose(): void;
 }
-
-type Callback = () => void;
 
 export interface Interception {
   /** Gives the response the methods back that it had, past whatever was wrapped around them since. */
@@ -42,8 +52,11 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
   const own = { writeHead: res.writeHead, write: res.write, end: res.end, flushHeaders: res.flushHeaders };
   const framing = frameOf(res);
   let answer: Answer | undefined;
+  let sentStatus: number | undefined;
   let isEnded = false;
   let isOff = false;
+  let hasWritten = false;
+  let hasLeft = false;
   /** Whatever is called on the response meanwhile is part of the same output. */
   let isWriting = false;
   /** Output of a response that must wait. */
@@ -62,9 +75,10 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
       typeof rest[0] === 'string' ? [rest[0], rest[1]] : [undefined, rest[0] ?? rest[1]];
     mergeHeaders(res, headers as HeadersArgument | undefined);
     const chosen = reason ?? (res.statusMessage || undefined);
-    answer = listener.onHead({ status, reason: chosen, fields: fieldsOf(res) }, isWriting);
+    answer = listener.onHead({ status, reason: chosen, fields: fieldsOf(res) }, hasWritten);
     const sent = reason === undefined ? [status] : [status, reason];
     if (answer === 'nothing') return res;
+    sentStatus = answer === 'not-modified' ? 304 : status;
     if (answer === 'not-modified') return sendNotModified();
     if (answer === 'as-is') return sendHead(sent);
     holdBack(answer.after);
@@ -81,7 +95,7 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
     if (isSwallowed && callback !== undefined) process.nextTick(callback);
     const piece = framing.cut(chunk, encoding);
     const isRoomLeft = isSwallowed || output(() => own.write.apply(res, [piece, ...rest] as never));
-    hear(piece, encoding);
+    listener.onBytes(bytesOf(piece, encoding));
     return isRoomLeft;
   } as typeof res.write;
 
@@ -99,10 +113,9 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
     if (answer === 'not-modified') own.end.apply(res, [callback] as never);
     else if (answer === 'nothing') callback !== undefined && res.once('finish', callback);
     else output(() => own.end.apply(res, [piece, ...rest] as never));
-    hear(piece, encoding);
+    listener.onBytes(bytesOf(piece, encoding));
     isEnded = true;
-    stopListening();
-    listener.onEnd();
+    finishIfDone();
     return res;
   } as typeof res.end;
 
@@ -112,6 +125,7 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
     else if (isOff || answer !== 'nothing') own.flushHeaders.call(res);
   };
 
+  beforeHeadLeaves(res, depart);
   res.once('close', onClose);
   const forgetSocket = onHangUp(res.req.socket, onClose);
   return {
@@ -123,18 +137,30 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
 
   function stop(): void {
     isOff = true;
-    stopListening();
-  }
-
-  function stopListening(): void {
     res.off('close', onClose);
     forgetSocket();
   }
 
   function onClose(): void {
-    if (isOff || isEnded) return;
+    if (isOff || waiting !== undefined) return;
     stop();
     listener.onClose();
+  }
+
+  function depart(): void {
+    if (isOff) return;
+    hasLeft = true;
+    // A session that could not be saved becomes an error, whatever the handler sent.
+    if (sentStatus !== res.statusCode) onClose();
+    else listener.onDeparture?.();
+    finishIfDone();
+  }
+
+  /** Sessions hold an `end` back until they are saved. */
+  function finishIfDone(): void {
+    if (isOff || !isEnded || !(hasLeft || answer === 'nothing')) return;
+    stop();
+    listener.onEnd();
   }
 
   /** Node writes the head at the first byte. Where that is too late for us, it is written just before. */
@@ -146,6 +172,7 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
 
   function output<T>(write: () => T): T {
     isWriting = true;
+    hasWritten = true;
     try {
       return write();
     } finally {
@@ -189,15 +216,4 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
     for (const release of outputs) release();
     if (outputs.length > 1 && !res.writableEnded) res.emit('drain');
   }
-
-  function hear(chunk: unknown, encoding: BufferEncoding | undefined): void {
-    if (typeof chunk === 'string') listener.onBytes(Buffer.from(chunk, encoding));
-    else if (chunk instanceof Uint8Array) listener.onBytes(chunk);
-  }
-}
-
-/** `(encoding, callback)`, `(callback)` or nothing. */
-function argumentsOf(rest: readonly unknown[]): [BufferEncoding | undefined, Callback | undefined] {
-  const encoding = typeof rest[0] === 'string' ? (rest[0] as BufferEncoding) : undefined;
-  return [encoding, rest.find((value) => typeof value === 'function') as Callback | undefined];
 }

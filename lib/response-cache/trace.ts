@@ -64,6 +64,15 @@ export function tell(res: ServerResponse, account: Account): void {
   res.setHeader('Cache-Status', [...lines, spell(account)].join(', '));
 }
 
+/** Says it otherwise, at the last moment. */
+export function tellInstead(res: ServerResponse, told: Account, account: Account): void {
+  const line = String(res.getHeader('cache-status') ?? '');
+  res.setHeader(
+    'Cache-Status',
+    line.replace(spell(told), () => spell(account)),
+  );
+}
+
 function spell(account: Account): string {
   const { hitForSeconds, forward, forwardStatus, isStored, isCollapsed, detail } = account;
   const parameters = [
