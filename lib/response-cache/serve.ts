@@ -1,6 +1,7 @@
 /** Answers a request from a stored response (RFC 9111, 4). */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isNotModified, rangeOf } from './conditional.js';
+import { beforeHeadLeaves, keepCookiesPrivate } from './departure.js';
 import type { Entry } from './entry.js';
 import { linesOf } from './fields.js';
 import { dateOf } from './freshness.js';
@@ -20,6 +21,8 @@ export function serveEntry(
   res.setHeader('Age', Math.floor(ageMs / 1000));
   res.setHeader('Date', linesOf(entry.fields, 'date')[0] ?? new Date(dateOf(entry)).toUTCString());
   tell(res, account);
+  const pageCookies = linesOf(entry.fields, 'set-cookie');
+  beforeHeadLeaves(res, () => keepCookiesPrivate(res, pageCookies));
   res.statusCode = entry.status;
   res.statusMessage = entry.reason ?? '';
 
@@ -42,7 +45,8 @@ function setStoredFields(res: ServerResponse, { fields }: Entry): void {
   const names = new Map(fields.map(([name]) => [name.toLowerCase(), name]));
   for (const [key, name] of names) {
     const lines = linesOf(fields, key);
-    if (key === 'vary') res.setHeader(name, withVaryOf(res, lines));
+    if (key === 'set-cookie') for (const line of lines) res.appendHeader(name, line);
+    else if (key === 'vary') res.setHeader(name, withVaryOf(res, lines));
     else res.setHeader(name, lines.length === 1 ? lines[0]! : lines);
   }
 }
