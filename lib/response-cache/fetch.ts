@@ -107,8 +107,10 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   function onDeparture(): void {
     if (recorded === undefined) return;
     const refusal = refusalToStore(asked, { ...recorded, fields: fieldsOf(res) }, rules);
-    keepCookiesPrivate(res, linesOf(recorded.fields, 'set-cookie'));
-    if (refusal === undefined) return;
+    if (refusal === undefined) {
+      keepCookiesPrivate(res, linesOf(recorded.fields, 'set-cookie'));
+      return;
+    }
     const { isStored: _, ...rest } = told;
     tellInstead(res, told, { ...rest, detail: refusal });
     drop(refusal);
