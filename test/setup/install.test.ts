@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { runModule, temporaryFolder, until } from './program.js';
 
@@ -78,6 +79,8 @@ test('a run that was killed leaves no lock that holds up the next', async () => 
   const { root, ensure, runs } = project();
   const killed = ensure({ NPM_TAKES_MS: '8000' });
   await until(() => existsSync(join(root, 'runs')), 5_000);
+  // On a busy machine npm may run before the watchdog has heard of it.
+  await sleep(1_000);
   process.kill(killed.pid, 'SIGKILL');
   // Its npm holds the same standard error, so that both have ended here.
   await killed.exited;
