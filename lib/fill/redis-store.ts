@@ -35,7 +35,7 @@ export function redisFillStore(guard: Guard): FillStore {
 
     async acquire(key, field, leaseMs) {
       const token = newToken();
-      const reply = await orphans.watch({ key, field, token }, () =>
+      const reply = await orphans.watchTaking({ key, field, token }, () =>
         run(acquireScript, key, [field, token, wholeMs(leaseMs)], 'bytes'),
       );
       if (!Array.isArray(reply)) return undefined;
@@ -47,13 +47,13 @@ export function redisFillStore(guard: Guard): FillStore {
     commit(lease, value, ttlMs, limit) {
       const { key, field, token } = lease;
       const limits = limit === undefined ? [] : [String(limit.maxValues), limit.spare];
-      return orphans.watch(lease, () =>
+      return orphans.watchEnding(lease, () =>
         store(commitScript, key, [field, token, wholeMs(ttlMs), value, ...limits]),
       );
     },
 
     async release(lease) {
-      await orphans.watch(lease, () => release(lease));
+      await orphans.watchEnding(lease, () => release(lease));
     },
 
     put: (key, field, value, ttlMs) => store(putScript, key, [field, wholeMs(ttlMs), value]),

@@ -154,4 +154,17 @@ describe('the redis fill store', () => {
       }
     },
   );
+
+  it('ends a lease whose end Redis refused for a while', async () => {
+    const server = await RedisServer.start();
+    const own = await connect(server.url);
+    const fill = redisFillStore(guardRedis(own, { feature: 'test-fill', deadlineMs: 5_000 }));
+    const lease = await fill.acquire(key, 'v', AN_HOUR);
+    if (lease === undefined) throw new Error('no lease');
+    await own.sendCommand(['REPLICAOF', '127.0.0.1', '1']);
+    await expect(fill.commit(lease, value, AN_HOUR)).rejects.toMatchObject({ code: 'ERS_REDIS_REFUSED' });
+    await own.sendCommand(['REPLICAOF', 'NO', 'ONE']);
+    const giveUpAt = performance.now() + 5_000;
+    while ((await own.hGet(key, 'lease:v')) !== null) expect(performance.now()).toBeLessThan(giveUpAt);
+  });
 });
