@@ -32,7 +32,9 @@ export function policiesOf({ limits, windowMs, limit, max }: RateLimitOptions): 
   const policies = limits.map(completed).sort((one, other) => other.windowMs - one.windowMs);
   if (new Set(policies.map(({ name }) => name)).size < policies.length)
     throw invalidOption('limits', limits, 'Two of them have one name.');
-  return policies;
+  // An endless one limits nothing; beside others it would only be in their way.
+  const finite = policies.filter(({ limit }) => limit !== Number.POSITIVE_INFINITY);
+  return finite.length > 0 ? finite : policies;
 }
 
 /** What a limiter is called in Redis when nobody named it. */

@@ -213,6 +213,19 @@ describe.each(Object.entries(windows))('With %s, the middleware', (_place, where
     expect([full.status, Number(full.headers['retry-after']) > 3_500]).toEqual([429, true]);
   });
 
+  test('limits by the windows that have an end, wherever an endless one stands', async () => {
+    const endless = { windowMs: 86_400_000, limit: Number.POSITIVE_INFINITY };
+    const longer = rateLimit({ ...(await where()), limits: [endless, { windowMs: 60_000, limit: 2 }] });
+    expect(await longer.consume('me', 2)).toMatchObject({ isAllowed: true, policy: '2-in-1min' });
+    expect(await longer.consume('me')).toMatchObject({ isAllowed: false, policy: '2-in-1min' });
+    const shorter = { ...endless, windowMs: 1_000 };
+    const limits = [shorter, { windowMs: 60_000, limit: 2 }];
+    const limiter = rateLimit({ ...(await where()), limits });
+    expect(await limiter.consume('me', 3)).toMatchObject({ isAllowed: false });
+    const none = rateLimit({ ...(await where()), limits: [endless, shorter] });
+    expect(await none.consume('me', 3)).toMatchObject({ isAllowed: true });
+  });
+
   test('shuts a client out for `blockMs` after a rejection', async () => {
     const limiter = rateLimit({ ...(await where()), limit: 1, windowMs: 1_000, blockMs: 30_000 });
     const served = await serve(express().use(limiter, (_req, res) => void res.send('yes')));
