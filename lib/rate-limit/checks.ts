@@ -23,8 +23,12 @@ export function checkLimit(limit: unknown): number {
   throw invalidOption('limit', limit, 'Use a number, or a function that returns one.');
 }
 
+export function isName(name: unknown): name is string {
+  return typeof name === 'string' && /^[A-Za-z0-9._~@/+=-]{1,32}$/.test(name);
+}
+
 export function checkName(name: unknown): string {
-  if (typeof name === 'string' && /^[A-Za-z0-9._~@/+=-]{1,32}$/.test(name)) return name;
+  if (isName(name)) return name;
   throw invalidOption('name', name, 'Use 1 to 32 characters of A-Z a-z 0-9 . _ ~ @ / + = -');
 }
 

@@ -1,7 +1,7 @@
 /** The windows of a limiter, and how they are called when nobody names them: `5-in-1min`. */
 import { createHash } from 'node:crypto';
 import { invalidOption } from '../core/errors.js';
-import { checkLimit, checkWindow } from './checks.js';
+import { checkLimit, checkWindow, isName } from './checks.js';
 import type { RateLimitOptions, RateLimitPolicy } from './options.js';
 
 /** Milliseconds. @deprecated Kept for those who import it from express-rate-limit. */
@@ -14,9 +14,6 @@ export const HOUR: number = 60 * MINUTE;
 export const DAY: number = 24 * HOUR;
 
 export type Policy = Required<RateLimitPolicy>;
-
-/** Room for a name in a key. */
-const LONGEST_NAME = 32;
 
 /**
  * What `limits` says, the longest window first; nothing without it.
@@ -39,11 +36,13 @@ export function policiesOf({ limits, windowMs, limit, max }: RateLimitOptions): 
 
 /** What a limiter is called in Redis when nobody named it. */
 export function nameOf(limit: unknown, windowMs: number, policies: readonly Policy[]): string {
-  if (policies.length === 0)
-    return policyName(typeof limit === 'function' ? 'dynamic' : String(limit), windowMs);
+  const units = typeof limit === 'function' ? 'dynamic' : String(limit);
   const spelled = policies.map((policy) => policyName(policy.limit, policy.windowMs)).join('+');
-  if (spelled.length <= LONGEST_NAME) return spelled;
-  return `several-${createHash('sha256').update(spelled).digest('base64url').slice(0, 10)}`;
+  const name = spelled || policyName(units, windowMs);
+  if (isName(name)) return name;
+  // Too long for a key, or written in other characters: nobody chose it, so nobody has to mend it.
+  const digest = createHash('sha256').update(name).digest('base64url').slice(0, 10);
+  return policies.length > 1 ? `several-${digest}` : `policy-${digest}`;
 }
 
 function completed({ windowMs, limit, name }: RateLimitPolicy): Policy {

@@ -349,6 +349,19 @@ describe('Options that cannot mean anything', () => {
     );
   });
 
+  test('are no long numbers in a name that nobody chose', async () => {
+    const client = await connect();
+    for (const odd of [
+      { windowMs: 1e8, limit: 1e6 },
+      { windowMs: 7_000 / 3, limit: 10 / 3 },
+      { windowMs: 60_000, limit: ' 5 ' as never },
+      { limits: [{ windowMs: 1e8, limit: 1e6 }] },
+    ]) {
+      const limiter = rateLimit({ client, namespace: uniqueNamespace(), deadlineMs: 5_000, ...odd });
+      expect(await limiter.consume('me')).toMatchObject({ isAllowed: true, source: 'redis', used: 1 });
+    }
+  });
+
   test('are refused at construction: a client that is none, both client and store, a bad namespace', async () => {
     const client = await connect();
     expect(() => rateLimit({ client: {} as never })).toThrow(

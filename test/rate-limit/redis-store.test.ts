@@ -42,6 +42,12 @@ describe('express-rate-limit on RedisStore', () => {
     expect(await client.exists(`${namespace}:rl:3-in-1min:{127.0.0.1}`)).toBe(1);
   });
 
+  test('finds a name for windows that are long to spell', async () => {
+    const { store } = await newStore();
+    const served = await limitedBy(theirs.rateLimit({ limit: 1_000_001, windowMs: 1e8, store }));
+    expect(await statuses(served, '/', 1)).toEqual([200]);
+  });
+
   test('admits no double share around the end of a window', async () => {
     const { store } = await newStore();
     const served = await limitedBy(theirs.rateLimit({ limit: 4, windowMs: 600, store }));
