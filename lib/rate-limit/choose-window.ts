@@ -1,6 +1,7 @@
 /** Where a limiter keeps its hits: in Redis, in a foreign store, or in this process. */
 import { guardRedis } from '../core/guard.js';
 import { namespacePrefix } from '../core/keys.js';
+import type { Denials } from './denials.js';
 import { MemoryWindow } from './memory-window.js';
 import type { Options } from './options.js';
 import { claimName, RedisWindow } from './redis-window.js';
@@ -12,6 +13,8 @@ interface Choice {
   readonly window: Window;
   readonly source: 'redis' | 'store' | 'memory';
   readonly scope: unknown;
+  /** What is known of denials by Redis. */
+  readonly denials?: Denials;
 }
 
 export function chooseWindow(options: ResolvedOptions): Choice {
@@ -31,7 +34,8 @@ export function chooseWindow(options: ResolvedOptions): Choice {
   const prefix = `${namespacePrefix(namespace)}rl:${name}:`;
   const guard = guardRedis(client, { feature: 'rate-limit', deadlineMs });
   const scope = claimName(client, prefix, name, windowMs);
-  return { window: new RedisWindow(guard, prefix, shapeOf(options)), source: 'redis', scope };
+  const window = new RedisWindow(guard, prefix, shapeOf(options));
+  return { window, source: 'redis', scope, denials: scope.denials };
 }
 
 /** @param share what is left of a further limit where this process is on its own */

@@ -2,7 +2,6 @@
 import { type RateLimitEvent, rateLimitChannel } from '../core/channels.js';
 import { isRedisTrouble } from '../core/errors.js';
 import { chooseWindow, shapeOf } from './choose-window.js';
-import { Denials } from './denials.js';
 import { MemoryWindow } from './memory-window.js';
 import type { ResolvedOptions } from './resolve-options.js';
 import type { Demand, Verdict } from './window.js';
@@ -57,10 +56,11 @@ const RETRY_AFTER_OUTAGE_MS = 1000;
 
 export function createLimiter(options: ResolvedOptions): Limiter {
   const { onRedisDown, passOnStoreError, countRejected, logger, policies } = options;
-  const { window, source, scope } = chooseWindow(options);
+  const { window, source, scope, denials } = chooseWindow(options);
   const local = new MemoryWindow(shapeOf(options, shareOfLimit));
   // Where rejected requests count, each of them has to reach the window.
-  const denials = source === 'redis' && !countRejected ? new Denials() : undefined;
+  const known = countRejected ? undefined : denials;
+  const shape = JSON.stringify([policies.slice(1), options.blockMs]);
   const spent = new WeakSet<RefundToken>();
   const record = countRejected ? 'always' : 'if-allowed';
 
@@ -74,12 +74,12 @@ export function createLimiter(options: ResolvedOptions): Limiter {
   async function decide(question: Question, record: Demand['record'], now: number) {
     const { key, limit, cost } = question;
     if (limit === Number.POSITIVE_INFINITY) return unlimited(question);
-    const denial = denials?.find(key, limit, cost, now);
+    const denial = known?.find(key, { limit, cost, shape }, now);
     if (denial !== undefined) return describe(question, denial, 'denial');
     try {
       const verdict = await window.take(key, { cost, limit, record });
-      if (verdict.isAllowed) denials?.forget(key);
-      else denials?.remember(key, limit, cost, now, verdict);
+      if (verdict.isAllowed) known?.forget(key);
+      else known?.remember(key, { limit, cost, shape }, now, verdict);
       return describe(question, verdict, source);
     } catch (error) {
       return withoutWindow(question, record, error);
@@ -145,7 +145,7 @@ export function createLimiter(options: ResolvedOptions): Limiter {
       if (isRedisTrouble(error)) return false;
       throw error;
     } finally {
-      denials?.forget(key);
+      denials?.forgetUntil(key, performance.now());
     }
   }
 
@@ -154,7 +154,7 @@ export function createLimiter(options: ResolvedOptions): Limiter {
     try {
       await window.forget(key);
     } finally {
-      denials?.forget(key);
+      denials?.forgetUntil(key, performance.now());
     }
   }
 

@@ -4,6 +4,7 @@ import { SuiteError } from '../core/errors.js';
 import type { Guard } from '../core/guard.js';
 import { tagged } from '../core/keys.js';
 import { runScript } from '../core/script.js';
+import { Denials } from './denials.js';
 import { refundScript } from './refund.lua.js';
 import { type Demand, type Shape, spanMicros, type Verdict, type Window } from './window.js';
 import { takeScript } from './window.lua.js';
@@ -84,6 +85,8 @@ function micros(ms: number): string {
 /** Limiters of one name on one client. */
 interface SharedName {
   readonly windowMs: number;
+  /** A reset or refund through one of them shows in all. */
+  readonly denials: Denials;
 }
 
 const sharedNames = new WeakMap<object, Map<string, SharedName>>();
@@ -98,7 +101,7 @@ const sharedNames = new WeakMap<object, Map<string, SharedName>>();
 export function claimName(client: RedisClient, prefix: string, name: string, windowMs: number): SharedName {
   const byPrefix = sharedNames.get(client) ?? new Map<string, SharedName>();
   sharedNames.set(client, byPrefix);
-  const shared = byPrefix.get(prefix) ?? { windowMs };
+  const shared = byPrefix.get(prefix) ?? { windowMs, denials: new Denials() };
   byPrefix.set(prefix, shared);
   if (shared.windowMs === windowMs) return shared;
   throw new SuiteError(

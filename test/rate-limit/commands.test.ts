@@ -77,6 +77,29 @@ describe('Of Redis, the limiter asks', () => {
     expect(await limiter.consume('me')).toMatchObject({ isAllowed: true });
   });
 
+  test('again at once after a reset or refund that overtakes a denial', async () => {
+    const { limiterOn } = await ownRedis();
+    const limiter = limiterOn({ limit: 1 });
+    const { token } = await limiter.consume('me');
+    await Promise.all([limiter.consume('me'), limiter.resetKey('me')]);
+    expect(await limiter.consume('me')).toMatchObject({ isAllowed: true });
+    const other = await limiter.consume('other');
+    await Promise.all([limiter.consume('other'), limiter.refund(other.token as NonNullable<typeof token>)]);
+    expect(await limiter.consume('other')).toMatchObject({ isAllowed: true });
+  });
+
+  test('again at once after a reset or refund by a limiter of the same name', async () => {
+    const { limiterOn } = await ownRedis();
+    const [limiter, twin] = [limiterOn({ limit: 1 }), limiterOn({ limit: 1, countRejected: true })];
+    const { token } = await limiter.consume('me');
+    expect(await limiter.consume('me')).toMatchObject({ isAllowed: false });
+    await twin.refund(token as NonNullable<typeof token>);
+    expect(await limiter.consume('me')).toMatchObject({ isAllowed: true });
+    expect(await limiter.consume('me')).toMatchObject({ isAllowed: false });
+    await twin.resetKey('me');
+    expect(await limiter.consume('me')).toMatchObject({ isAllowed: true });
+  });
+
   test('again within a second after a reset in another process', async () => {
     const { client, limiterOn } = await ownRedis();
     const limiter = limiterOn({ limit: 1 });
