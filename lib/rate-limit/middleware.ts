@@ -41,7 +41,11 @@ export function rateLimit(passed: RateLimitOptions = {}): RateLimiter {
 
   function rateLimitMiddleware(req: Request, res: Response, next: NextFunction): Promise<void> | void {
     if (REVALIDATION in req) return next();
-    return mayPass(req, res, next).then((isAllowed) => (isAllowed ? next() : undefined), next);
+    return mayPass(req, res, next)
+      .then(function passOn(isAllowed) {
+        if (isAllowed) next();
+      })
+      .catch(next);
   }
 
   async function mayPass(req: Request, res: Response, next: NextFunction): Promise<boolean> {

@@ -132,6 +132,17 @@ describe.each(Object.entries(windows))('With %s, the middleware', (_place, where
     expect([head.status, head.text, head.headers['content-length']]).toEqual([429, '', '13']);
   });
 
+  test('hands on what is thrown behind it, where no router does', async () => {
+    const limiter = rateLimit({ ...(await where()), validate: false });
+    const served = await serve((req, res) => {
+      limiter(req as never, res as never, (error?: unknown) => {
+        if (error === undefined) throw new Error('behind');
+        res.end(`${error}`);
+      });
+    });
+    expect((await served.get('/')).text).toBe('Error: behind');
+  });
+
   test('counts together what is mounted twice under different paths of one app', async () => {
     const limiter = rateLimit({ ...(await where()), limit: 2 });
     const inner = express().use(limiter);
