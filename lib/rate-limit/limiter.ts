@@ -24,7 +24,7 @@ export interface RateLimitDecision {
   /** Live units, this request's among them when they were recorded. */
   readonly used: number;
   readonly remaining: number;
-  /** Until the oldest hit leaves the window. Milliseconds; undefined when a custom store cannot tell. */
+  /** Until the oldest hit leaves the window, or a block ends. Milliseconds; undefined when a custom store cannot tell. */
   readonly resetMs: number | undefined;
   /** Until this cost fits: 0 when it does, Infinity when it is more than the limit. Milliseconds. */
   readonly retryAfterMs: number;
@@ -117,8 +117,21 @@ export function createLimiter(options: ResolvedOptions): Limiter {
     const isLocal = source === 'memory' && options.client !== undefined;
     const policy = policies[which];
     const most = policy?.limit ?? limit;
-    const remaining = Math.max(0, (isLocal ? shareOfLimit(most) : most) - used);
-    const decision = { isAllowed, limit: most, used, remaining, resetMs, retryAfterMs: retryMs, source };
+    const room = Math.max(0, (isLocal ? shareOfLimit(most) : most) - used);
+    // Of what is left a client that is shut out may take nothing, until it is let in again.
+    const isShut = !isAllowed && (options.blockMs > 0 || cost <= room);
+    const remaining = isShut ? 0 : room;
+    const shutMs = isShut ? (Number.isFinite(retryMs) ? retryMs : options.blockMs) : 0;
+    const until = resetMs === undefined ? undefined : Math.max(resetMs, shutMs);
+    const decision = {
+      isAllowed,
+      limit: most,
+      used,
+      remaining,
+      resetMs: until,
+      retryAfterMs: retryMs,
+      source,
+    };
     const named = policy === undefined ? decision : { ...decision, policy: policy.name };
     return mark === 0 ? named : { ...named, token: { key, mark, cost, isLocal } };
   }

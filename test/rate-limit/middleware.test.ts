@@ -2,7 +2,7 @@
 import http from 'node:http';
 import { describe, expect, test } from '@jest/globals';
 import express, { type ErrorRequestHandler, type Request } from 'express';
-import { MemoryStore, type Options, rateLimit } from 'express-redis-suite/rate-limit';
+import { type AugmentedRequest, MemoryStore, type Options, rateLimit } from 'express-redis-suite/rate-limit';
 import { rateLimitChannel } from '../../lib/core/channels.js';
 import { serve } from '../support/http.js';
 import { connect, uniqueNamespace } from '../support/redis.js';
@@ -248,6 +248,23 @@ describe.each(Object.entries(windows))('With %s, the middleware', (_place, where
     expect((await served.get('/')).status).toBe(200);
   });
 
+  test.each([false, true])('shows a client that is shut out no free units (dry run: %s)', async (dryRun) => {
+    const options = { limit: 2, windowMs: 300, blockMs: 30_000, dryRun };
+    const seen: { used: number; remaining: number; resetTime: string }[] = [];
+    const app = express().use(
+      rateLimit({ ...(await where()), ...options, handler: (req, res) => void res.json(informationOn(req)) }),
+      (req, res) => void res.json(informationOn(req)),
+    );
+    const served = await serve(app);
+    for (let requests = 0; requests < 3; requests += 1) await served.get('/');
+    await new Promise((resolve) => setTimeout(resolve, 310));
+    for (let requests = 0; requests < 2; requests += 1) seen.push((await served.get('/')).json());
+    for (const { used, remaining, resetTime } of seen) {
+      expect([used, remaining]).toEqual([3, 0]);
+      expect(Date.parse(resetTime) - Date.now()).toBeGreaterThan(25_000);
+    }
+  });
+
   test('rejects nobody in a dry run, and shows clients nothing of it', async () => {
     const app = express().use(rateLimit({ ...(await where()), limit: 1, dryRun: true }));
     app.get('/', (req, res) => void res.json((req as unknown as { rateLimit: object }).rateLimit));
@@ -397,6 +414,10 @@ describe('Options that cannot mean anything', () => {
     rateLimit({ client, namespace: `${namespace}2`, name: 'api', windowMs: 2_000 });
   });
 });
+
+function informationOn(req: Request): object {
+  return (req as AugmentedRequest).rateLimit as object;
+}
 
 async function slowly(): Promise<string> {
   await new Promise((resolve) => setTimeout(resolve, 60));

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import express from 'express';
-import { type Options, rateLimit } from 'express-redis-suite/rate-limit';
+import { type AugmentedRequest, type Options, rateLimit } from 'express-redis-suite/rate-limit';
 import { createClient } from 'redis';
 import { onTestEnd } from '../support/cleanup.js';
 import { type Served, serve } from '../support/http.js';
@@ -57,6 +57,20 @@ describe('While Redis is killed, the limiter', () => {
     await server.kill();
     const { headers } = await served.get('/');
     expect([headers['x-ratelimit-limit'], headers['x-ratelimit-remaining']]).toEqual(['10', '1']);
+  });
+
+  test('shows a request that this process’ share rejects as one too many', async () => {
+    const { server, client } = await limited();
+    const seen: unknown[] = [];
+    const handler: Options['handler'] = (req, res) => {
+      seen.push((req as AugmentedRequest).rateLimit);
+      res.status(429).end();
+    };
+    const options = { limit: 10, expectedProcesses: 5, keyGenerator: () => 'me', name: 'shared' };
+    const served = await serve(app(rateLimit({ client, ...options, handler })));
+    await server.kill();
+    expect(await statuses(served, 3)).toEqual([200, 200, 429]);
+    expect(seen).toMatchObject([{ limit: 10, used: 11, remaining: 0 }]);
   });
 
   test('lets everything pass under `open`', async () => {
