@@ -46,6 +46,7 @@ export async function connectRedis(given: string | ConnectRedisOptions = {}): Pr
   const client = createClient(settings) as unknown as ConnectedRedis;
   redisOf(client);
   recycleWhenSilent(client);
+  closeAtOnceWhenAway(client);
   await firstAttempt(client);
   return client;
 }
@@ -110,4 +111,13 @@ function recycleWhenSilent(client: ConnectedRedis): void {
     client.destroy();
     if (wasOpen) connectInBackground(client);
   }
+}
+
+/** While it connects, node-redis' own `close()` would wait for the answer to its greeting, which may never come. */
+function closeAtOnceWhenAway(client: ConnectedRedis): void {
+  const closeWhenIdle = client.close.bind(client);
+  client.close = async function close() {
+    if (client.isOpen && !client.isReady) client.destroy();
+    else await closeWhenIdle();
+  };
 }
