@@ -3,10 +3,11 @@ import type { RateLimitDecision } from './limiter.js';
 import type { RateLimitInfo } from './options.js';
 
 export function informationOf(decision: RateLimitDecision, key: string, cost: number): RateLimitInfo {
-  const { isAllowed, limit, remaining, resetMs, token, policy } = decision;
+  const { isAllowed, limit, remaining, resetMs, token, policy, source } = decision;
   const asked = isAllowed || token !== undefined ? decision.used : decision.used + cost;
   // A rejection reads as one too many, recorded or not, by a block too: `used === limit + 1` is a documented idiom.
-  const used = isAllowed ? asked : Math.max(asked, limit + 1);
+  // Where nobody could be asked, nothing is known of the client, and nothing is held against it.
+  const used = source === 'policy' ? 0 : isAllowed ? asked : Math.max(asked, limit + 1);
   const resetTime = resetMs === undefined ? undefined : new Date(Date.now() + Math.ceil(resetMs));
   const info: RateLimitInfo = new Information(limit, used, remaining, resetTime, key);
   if (policy !== undefined) info.policy = policy;

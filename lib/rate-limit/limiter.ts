@@ -24,7 +24,7 @@ export interface RateLimitDecision {
   /** Live units, this request's among them when they were recorded. */
   readonly used: number;
   readonly remaining: number;
-  /** Until the oldest hit leaves the window, or a block ends. Milliseconds; undefined when a custom store cannot tell. */
+  /** Until the oldest hit leaves the window, or a block ends. Milliseconds; undefined when nobody can tell. */
   readonly resetMs: number | undefined;
   /** Until this cost fits: 0 when it does, Infinity when it is more than the limit. Milliseconds. */
   readonly retryAfterMs: number;
@@ -181,7 +181,7 @@ function unlimited({ limit, cost }: Question): RateLimitDecision {
 
 function byPolicy({ limit }: Question, isAllowed: boolean): RateLimitDecision {
   const retryAfterMs = isAllowed ? 0 : RETRY_AFTER_OUTAGE_MS;
-  return { isAllowed, limit, used: 0, remaining: limit, resetMs: 0, retryAfterMs, source: 'policy' };
+  return { isAllowed, limit, used: 0, remaining: limit, resetMs: undefined, retryAfterMs, source: 'policy' };
 }
 
 function eventOf(

@@ -59,10 +59,10 @@ export function rateLimit(passed: RateLimitOptions = {}): RateLimiter {
     options.validations.checkLimit(limit);
 
     const decision = await limiter.take({ key, limit, cost });
-    if (decision.source === 'policy') return decision.isAllowed || options.dryRun || refuse(req, res);
-
     const info = informationOf(decision, key, cost);
     (req as unknown as Record<string, RateLimitInfo>)[options.requestPropertyName] = info;
+    if (decision.source === 'policy') return decision.isAllowed || options.dryRun || refuse(req, res);
+
     if (!options.dryRun) await writeHeaders(req, res, info);
     const { token } = decision;
     if (ending !== undefined && token !== undefined)

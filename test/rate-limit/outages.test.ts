@@ -79,6 +79,22 @@ describe('While Redis is killed, the limiter', () => {
     expect(await statuses(served, 5)).toEqual([200, 200, 200, 200, 200]);
   });
 
+  test.each([
+    { onRedisDown: 'open' },
+    { onRedisDown: 'open', dryRun: true },
+    { onRedisDown: 'closed', dryRun: true },
+  ] as const)('tells handlers that nothing is known of a client, with %j', async (options) => {
+    const { server, client } = await limited();
+    const limiter = rateLimit({ client, limit: 3, keyGenerator: () => 'me', name: 'told', ...options });
+    const served = await serve(
+      express().use(limiter, (req, res) => void res.json((req as AugmentedRequest).rateLimit)),
+    );
+    await server.kill();
+    const reply = await served.get('/');
+    expect(reply.json()).toEqual({ limit: 3, used: 0, remaining: 3, key: 'me' });
+    expect(reply.headers).not.toHaveProperty('x-ratelimit-limit');
+  });
+
   test('answers 503 with Retry-After: 1 under `closed`, never 429', async () => {
     const { server, served, limiter } = await limited({ onRedisDown: 'closed', limit: 1 });
     await server.kill();
