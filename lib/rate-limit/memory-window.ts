@@ -28,6 +28,8 @@ export class MemoryWindow implements Window {
   readonly #clock: () => number;
   /** In the order of last use, so that expired keys are at the front. */
   readonly #hits = new Map<string, Hits>();
+  /** Keys that are shut, for longer than a window, maybe: among the others they would hold up the sweep. */
+  readonly #shut = new Map<string, Hits>();
 
   /** @param clock milliseconds, monotonic */
   constructor(shape: Shape, clock: () => number = () => performance.now()) {
@@ -40,13 +42,13 @@ export class MemoryWindow implements Window {
 
   /** Keys in memory. */
   get size(): number {
-    return this.#hits.size;
+    return this.#hits.size + this.#shut.size;
   }
 
   take(key: string, { cost, limit, record }: Demand): Verdict & { readonly resetMs: number } {
     const clock = Math.floor(this.#clock() * 1000);
     this.#sweep(clock);
-    const hits = this.#hits.get(key) ?? { times: [], totals: [], shutUntil: 0 };
+    const hits = this.#find(key) ?? { times: [], totals: [], shutUntil: 0 };
     compact(hits, clock - this.#windowMicros);
 
     const wasShut = hits.shutUntil > clock;
@@ -58,7 +60,7 @@ export class MemoryWindow implements Window {
     if (units > 0 && !isAllowed) forgetFirst(hits, totalOf(hits) - limit);
     const isShutNow = !isAllowed && !wasShut && record !== 'never' && this.#blockMicros > 0;
     if (isShutNow) hits.shutUntil = clock + this.#blockMicros;
-    if (units > 0 || isShutNow) this.#keep(key, hits);
+    if (units > 0 || isShutNow) this.#keep(key, hits, clock);
 
     const retryMs = isAllowed ? 0 : Math.max(retryMicros, hits.shutUntil - clock, 0) / 1000;
     const beyond = units > 0 ? cost - units : 0;
@@ -66,7 +68,7 @@ export class MemoryWindow implements Window {
   }
 
   refund(key: string, mark: number, cost: number): boolean {
-    const hits = this.#hits.get(key);
+    const hits = this.#find(key);
     if (hits === undefined || mark <= Math.floor(this.#clock() * 1000) - this.#windowMicros) return false;
     const index = firstAbove(hits.times, mark - 1);
     return hits.times[index] === mark && takeBack(hits, index, cost) > 0;
@@ -74,17 +76,23 @@ export class MemoryWindow implements Window {
 
   /** For stores that cannot say which hit they mean. */
   refundNewest(key: string): void {
-    const hits = this.#hits.get(key);
+    const hits = this.#find(key);
     const newest = hits?.times.at(-1);
     if (newest !== undefined) this.refund(key, newest, 1);
   }
 
   forget(key: string): void {
     this.#hits.delete(key);
+    this.#shut.delete(key);
   }
 
   forgetAll(): void {
     this.#hits.clear();
+    this.#shut.clear();
+  }
+
+  #find(key: string): Hits | undefined {
+    return this.#hits.get(key) ?? this.#shut.get(key);
   }
 
   /** The tightest window as it is now, and how long until `cost` fits into all. */
@@ -121,19 +129,27 @@ export class MemoryWindow implements Window {
     return time;
   }
 
-  #keep(key: string, hits: Hits): void {
-    this.#hits.delete(key);
-    this.#hits.set(key, hits);
+  #keep(key: string, hits: Hits, clock: number): void {
+    this.forget(key);
+    const keys = hits.shutUntil > clock ? this.#shut : this.#hits;
+    keys.set(key, hits);
   }
 
   #sweep(clock: number): void {
+    const isOver = ({ times, shutUntil }: Hits) =>
+      shutUntil <= clock && (times.at(-1) ?? 0) <= clock - this.#windowMicros;
+    this.#drop(this.#hits, this.#shut, isOver);
+    if (this.#shut.size > 0) this.#drop(this.#shut, this.#hits, isOver);
+  }
+
+  #drop(keys: Map<string, Hits>, others: Map<string, Hits>, isOver: (hits: Hits) => boolean): void {
     let looks = SWEPT_PER_HIT;
-    for (const [key, { times, shutUntil }] of this.#hits) {
-      const isExpired = (times.at(-1) ?? 0) <= clock - this.#windowMicros && shutUntil <= clock;
-      if (!isExpired && this.#hits.size <= MAX_KEYS) return;
-      this.#hits.delete(key);
+    for (const [key, hits] of keys) {
+      // The greater crowd makes room: a flood of identities does not push out the blocks, nor blocks the others.
+      const isCrowd = this.size > MAX_KEYS && keys.size >= others.size;
+      if (looks === 0 || !(isCrowd || isOver(hits))) return;
+      keys.delete(key);
       looks -= 1;
-      if (looks === 0) return;
     }
   }
 }

@@ -304,6 +304,29 @@ describe('The window in this process', () => {
     for (let client = 0; client < 600; client += 1) window.take('one', hit(5));
     expect(window.size).toBe(1);
   });
+
+  test('forgets them behind a key that is shut, too, and that one when it is over', () => {
+    let now = 0;
+    const window = new MemoryWindow({ windowMs: 1_000, blockMs: 30_000 }, () => now);
+    window.take('bad', hit(0));
+    for (let client = 0; client < 1_000; client += 1) window.take(`${client}`, hit(5));
+    now = 1_002;
+    for (let hits = 0; hits < 600; hits += 1) window.take('one', hit(1_000));
+    expect(window.size).toBe(2);
+    expect(window.take('bad', hit(5))).toMatchObject({ isAllowed: false, retryMs: 28_998 });
+    now = 30_001;
+    window.take('one', hit(1_000));
+    expect(window.size).toBe(1);
+    expect(window.take('bad', hit(5))).toMatchObject({ isAllowed: true, used: 1 });
+  });
+
+  test('keeps a client shut that floods it with identities', () => {
+    const window = new MemoryWindow({ windowMs: 60_000, blockMs: 60_000 }, () => 0);
+    window.take('bad', hit(0));
+    for (let client = 0; client < 250_100; client += 1) window.take(`${client}`, hit(5));
+    expect(window.size).toBeLessThanOrEqual(250_001);
+    expect(window.take('bad', hit(5))).toMatchObject({ isAllowed: false });
+  });
 });
 
 function mostInAnyWindow(times: readonly number[], windowMicros: number): number {
