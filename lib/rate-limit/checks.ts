@@ -6,20 +6,29 @@ export function checkWindow(windowMs: unknown): number {
   return checkNumber('windowMs', windowMs, 1, 'milliseconds, such as 60_000');
 }
 
+/** Windows add units up, and above 1e15 no running count is ours. */
+const MOST_UNITS = 1e14;
+
 /** The units that a request takes. */
 export function checkCost(cost: unknown, least: 0 | 1 = 0): number {
-  if (Number.isSafeInteger(cost) && (cost as number) >= least) return cost as number;
+  if (isWholeFrom(least, cost) && cost <= MOST_UNITS) return cost;
   throw invalidOption(
     'cost',
     cost,
-    `Use a whole number of at least ${least}, or a function that returns one.`,
+    `Use a whole number from ${least} to 1e14, or a function that returns one.`,
   );
 }
 
-/** The limit as a whole number; a numeric string will do, as it does for express-rate-limit. */
+function isWholeFrom(least: number, value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= least;
+}
+
+/** The limit as a whole number of at most 1e14, or Infinity; a numeric string will do, as it does for express-rate-limit. */
 export function checkLimit(limit: unknown): number {
   const units = typeof limit === 'string' ? Number.parseFloat(limit) : limit;
-  if (typeof units === 'number' && !Number.isNaN(units)) return Math.max(0, Math.floor(units));
+  if (units === Number.POSITIVE_INFINITY) return units;
+  if (typeof units === 'number' && !Number.isNaN(units))
+    return Math.min(MOST_UNITS, Math.max(0, Math.floor(units)));
   throw invalidOption('limit', limit, 'Use a number, or a function that returns one.');
 }
 

@@ -328,6 +328,14 @@ describe('A limiter without HTTP', () => {
     expect(await limiter.peek('job')).not.toHaveProperty('token');
   });
 
+  test.each(Object.entries(windows))('counts no more than 1e14 units with %s', async (_place, where) => {
+    const limiter = rateLimit({ ...(await where()), limit: 1e16 });
+    const tooMuch = { code: 'ERS_INVALID_OPTION', message: expect.stringContaining('cost: ') };
+    await expect(limiter.consume('job', 1e15)).rejects.toMatchObject(tooMuch);
+    expect(await limiter.consume('job', 1e14)).toMatchObject({ isAllowed: true, limit: 1e14, remaining: 0 });
+    expect(await limiter.consume('job')).toMatchObject({ isAllowed: false, used: 1e14 });
+  });
+
   test('needs a limit that is a number, and a cost that is a whole one', async () => {
     const limiter = rateLimit({ limit: () => 3 });
     await expect(limiter.consume('job')).rejects.toMatchObject({ code: 'ERS_INVALID_OPTION' });
@@ -346,6 +354,7 @@ describe('Options that cannot mean anything', () => {
     ['limit', { limit: 'many' }],
     ['cost', { cost: 0 }],
     ['cost', { cost: 1.5 }],
+    ['cost', { cost: 2e14 }],
     ['name', { name: '' }],
     ['name', { name: 'a:b' }],
     ['name', { name: 'x'.repeat(33) }],
