@@ -47,6 +47,7 @@ export async function connectRedis(given: string | ConnectRedisOptions = {}): Pr
   redisOf(client);
   recycleWhenSilent(client);
   closeAtOnceWhenAway(client);
+  if (options.socket?.socketTimeout === undefined) letDuplicatesBeSilent(client);
   await firstAttempt(client);
   return client;
 }
@@ -120,4 +121,14 @@ function closeAtOnceWhenAway(client: ConnectedRedis): void {
     if (client.isOpen && !client.isReady) client.destroy();
     else await closeWhenIdle();
   };
+}
+
+/** Connections that block or listen are silent by nature: nothing but TCP tells whether their peer is there. */
+function letDuplicatesBeSilent(client: ConnectedRedis): void {
+  const duplicate = client.duplicate.bind(client) as (overrides: RedisClientOptions) => ConnectedRedis;
+  const duplicateThatMayBeSilent = (overrides: RedisClientOptions = {}) => {
+    const socket = { ...client.options.socket, socketTimeout: 0, ...overrides.socket };
+    return duplicate({ ...overrides, socket } as RedisClientOptions);
+  };
+  client.duplicate = duplicateThatMayBeSilent as unknown as ConnectedRedis['duplicate'];
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import { connectRedis } from 'express-redis-suite/redis';
+import { redisOf } from '../../lib/core/client.js';
 import { guardRedis } from '../../lib/core/guard.js';
 import { onTestEnd } from '../support/cleanup.js';
 import { wireTo } from '../support/network.js';
@@ -98,6 +99,24 @@ test.each([400, 2_500])('closing it ends though Redis has been frozen for %d ms'
   await sleep(ms);
   await client.close();
   expect(client.isOpen).toBe(false);
+});
+
+test('a duplicate may block, and a subscription be silent, for longer than a connection may be without an answer', async () => {
+  const { client } = await connected();
+  const redis = redisOf(client);
+  const heard: string[] = [];
+  const stop = await redis.subscribe('channel', (message) => heard.push(message));
+  const blocking = client.duplicate();
+  blocking.on('error', () => {});
+  onTestEnd(() => blocking.destroy());
+  await blocking.connect();
+  const connections = async () => /total_connections_received:(\d+)/.exec(await client.info('stats'))?.[1];
+  const before = await connections();
+  expect(await blocking.blPop('nothing', 3)).toBeNull();
+  expect(await connections()).toBe(before);
+  await client.publish('channel', 'text');
+  await until(() => heard.length === 1, 1_000);
+  await stop();
 });
 
 test('closed and connected again, it still leaves a connection that does not answer', async () => {
