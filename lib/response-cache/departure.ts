@@ -1,6 +1,6 @@
 /** The moment when a response's head leaves: whatever middlewares before this one add to it is there by then. */
 import type { ServerResponse } from 'node:http';
-import { splitUnquoted } from './cache-control.js';
+import { keepPrivate } from '../core/private-response.js';
 import { fieldsOf, linesOf } from './fields.js';
 
 /** Node has had it since its first versions, and calls it for every head, by whichever way that came. */
@@ -21,11 +21,6 @@ export function beforeHeadLeaves(res: ServerResponse, act: () => void): void {
  * cookies in `pageCookies` came with the page.
  */
 export function keepCookiesPrivate(res: ServerResponse, pageCookies: readonly string[]): void {
-  const fields = fieldsOf(res);
-  if (linesOf(fields, 'set-cookie').every((cookie) => pageCookies.includes(cookie))) return;
-  const directives = splitUnquoted(linesOf(fields, 'cache-control').join(','));
-  const kept = directives.filter((directive) => !/^(?:public|private|s-maxage)\b/i.test(directive));
-  res.setHeader('Cache-Control', ['private', ...kept].join(', '));
-  // RFC 9213, 2.2: it would be heeded instead.
-  res.removeHeader('CDN-Cache-Control');
+  if (linesOf(fieldsOf(res), 'set-cookie').every((cookie) => pageCookies.includes(cookie))) return;
+  keepPrivate(res);
 }

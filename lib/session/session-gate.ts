@@ -2,9 +2,10 @@
 import type { ServerResponse } from 'node:http';
 import type { Session, SessionData, Store } from 'express-session';
 import { hasCode, isRedisTrouble } from '../core/errors.js';
+import { keepPrivate } from '../core/private-response.js';
 import { insecureCookie, isSecure, mayBeSecure } from './cookie.js';
+import { setGivenHeaders } from './given-headers.js';
 import type { Gate } from './hold.js';
-import { keepPrivate } from './keep-private.js';
 import { contentsOf, stateOf } from './known.js';
 import { type CookieLifetimeMs, cookieLifetimeMs, isLifetimeChanged } from './lifetime.js';
 import type { SessionRequest } from './request.js';
@@ -97,7 +98,8 @@ export class SessionGate implements Gate {
       this.#withheldId = this.#req.sessionID;
       this.#req.sessionID = undefined;
     } else if (this.#renewal === 'done') {
-      keepPrivate(this.#res, args);
+      setGivenHeaders(this.#res, args);
+      keepPrivate(this.#res);
     }
   }
 

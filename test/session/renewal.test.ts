@@ -1,7 +1,6 @@
 /** The browser's cookie lives as long as its session does: it is sent again when half its life is over, privately. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { sessions } from 'express-redis-suite/session';
-import { privately } from '../../lib/session/keep-private.js';
 import { serve } from '../support/http.js';
 import { connect, type TestClient, uniqueNamespace } from '../support/redis.js';
 import {
@@ -148,14 +147,4 @@ describe('a changed lifetime', () => {
     await plant(client, key, {}, { originalMaxAge: null });
     expect((await (await start()).app.get('/write/a/b', signedIn)).headers['set-cookie']).toBeUndefined();
   });
-});
-
-it.each([
-  ['', 'private'],
-  ['max-age=5', 'private, max-age=5'],
-  ['no-cache="a, b", public', 'private, no-cache="a, b"'],
-  ['no-store', 'no-store'],
-  ['PUBLIC, S-MaxAge = 3, private', 'private'],
-])('%j becomes %j', (declared, expected) => {
-  expect(privately(declared)).toBe(expected);
 });
