@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { Cache } from 'express-redis-suite/cache-aside';
 import { type TestClient, uniqueNamespace } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
+import { until } from '../support/until.js';
 import { Hold, keysOf, openCache } from './support.js';
 
 const KEY = 'user:42';
@@ -274,14 +275,6 @@ describe('a write', () => {
 
 describe('a write while Redis is away', () => {
   const options = { deadlineMs: 100 };
-
-  async function until(isSo: () => Promise<boolean>): Promise<void> {
-    const giveUpAt = performance.now() + 10_000;
-    while (!(await isSo())) {
-      if (performance.now() > giveUpAt) throw new Error('not so within 10 s');
-      await sleep(20);
-    }
-  }
 
   it('is done all the same; the old value is not served here, and not for long elsewhere', async () => {
     const server = await RedisServer.start();

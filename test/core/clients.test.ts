@@ -9,6 +9,7 @@ import { onTestEnd } from '../support/cleanup.js';
 import { type ClientKind, clientKinds, type Opened, type Servers } from '../support/client-kinds.js';
 import { RedisServer } from '../support/redis-server.js';
 import { startCluster, startSentinel } from '../support/redis-topologies.js';
+import { eventually } from '../support/until.js';
 
 let servers: Servers;
 
@@ -228,16 +229,4 @@ async function askNode(url: string, command: string[]): Promise<void> {
 
 function someKey(): string {
   return `contract:${randomBytes(6).toString('hex')}`;
-}
-
-async function eventually<T>(attempt: () => T | Promise<T>, withinMs = 5_000): Promise<T> {
-  const deadline = performance.now() + withinMs;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (performance.now() > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
 }

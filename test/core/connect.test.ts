@@ -9,6 +9,7 @@ import { guardRedis } from '../../lib/core/guard.js';
 import { onTestEnd } from '../support/cleanup.js';
 import { wireTo } from '../support/network.js';
 import { RedisServer } from '../support/redis-server.js';
+import { until } from '../support/until.js';
 
 test('it is connected when it resolves', async () => {
   const { client } = await connected();
@@ -178,12 +179,4 @@ async function connected() {
   const client = await connectRedis({ url: server.url });
   onTestEnd(() => client.isOpen && client.destroy());
   return { server, client };
-}
-
-async function until(isSo: () => boolean, withinMs: number): Promise<void> {
-  const deadline = performance.now() + withinMs;
-  while (!isSo()) {
-    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms`);
-    await sleep(5);
-  }
 }

@@ -10,6 +10,7 @@ import type { Redis } from '../../lib/core/redis.js';
 import { onTestEnd } from '../support/cleanup.js';
 import { connect } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
+import { until } from '../support/until.js';
 
 const DEADLINE_MS = 100;
 const UNAVAILABLE = { code: 'ERS_REDIS_UNAVAILABLE' };
@@ -292,14 +293,6 @@ async function timed(guard: Guard): Promise<{ ms: number; error: unknown }> {
     (reason: unknown) => reason,
   );
   return { ms: performance.now() - sentAt, error };
-}
-
-async function until(isSo: () => boolean, withinMs: number): Promise<void> {
-  const deadline = performance.now() + withinMs;
-  while (!isSo()) {
-    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms`);
-    await sleep(5);
-  }
 }
 
 function block(ms: number): void {

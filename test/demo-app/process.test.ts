@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { onTestEnd } from '../support/cleanup.js';
 import { connect } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
+import { until } from '../support/until.js';
 import { type Demo, freshDatabase, launchDemo, openShop, type Shop, startDemo } from './support.js';
 
 const ada = { email: 'ada@example.com', password: 'demo' };
@@ -243,14 +244,6 @@ function errorLines(output: string): string[] {
     .trim()
     .split('\n')
     .filter((line) => !line.includes('is not set: '));
-}
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  const giveUpAt = performance.now() + 10_000;
-  while (!(await isSo())) {
-    if (performance.now() > giveUpAt) throw new Error(`still not so after 10 s: ${isSo}`);
-    await sleep(20);
-  }
 }
 
 /** One request after the other on each path until it is stopped. */

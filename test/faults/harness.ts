@@ -7,6 +7,7 @@ import { createClient } from 'redis';
 import { onTestEnd } from '../support/cleanup.js';
 import { type Browser, talkTo } from '../support/http.js';
 import { type Wire, wireTo } from '../support/network.js';
+import { ask } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
 
 const FEATURES = ['rate-limit', 'session', 'response-cache', 'cache-aside'] as const;
@@ -80,7 +81,7 @@ export async function tryFault(fault: Fault): Promise<Outcome> {
     redis,
     wire,
     ask: async (path) => (await talkTo(app.url).get(path)).text,
-    command: (...command) => ask(redis.url, command),
+    command: (...command) => ask(redis.url, command, asAdmin),
   };
 
   if (!fault.isAbsentAtStart) await sleep(SETTLE_MS);
@@ -230,15 +231,4 @@ async function msUntilInUse(url: string): Promise<Partial<Record<Feature, number
     await sleep(5);
   client.destroy();
   return seen;
-}
-
-async function ask(url: string, command: string[]): Promise<unknown> {
-  const client = createClient({ url, ...asAdmin, socket: { reconnectStrategy: false } });
-  client.on('error', () => {});
-  await client.connect();
-  try {
-    return await client.sendCommand(command);
-  } finally {
-    client.destroy();
-  }
 }

@@ -2,7 +2,8 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from '@jest/globals';
 import { testDatabaseUrl } from '../support/redis-server.js';
-import { bareClone, isAlive, REPOSITORY, runNode, temporaryFolder, until } from './program.js';
+import { until } from '../support/until.js';
+import { bareClone, isAlive, REPOSITORY, runNode, temporaryFolder } from './program.js';
 
 // Stands in for the shop: says what it was given, and at the end whether that still answers.
 const SHOP = `

@@ -2,7 +2,8 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { sharedRedisUrl } from '../support/redis-server.js';
-import { runModule, temporaryFolder, until } from './program.js';
+import { until } from '../support/until.js';
+import { runModule, temporaryFolder } from './program.js';
 
 const HOLD_A_REDIS = `
   import { startRedis } from './redis.mjs';

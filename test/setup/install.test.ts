@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
-import { runModule, temporaryFolder, until } from './program.js';
+import { until } from '../support/until.js';
+import { runModule, temporaryFolder } from './program.js';
 
 const FOREIGN = process.platform === 'darwin' ? 'linux' : 'darwin';
 const A = { version: '1.0.0', integrity: 'sha512-a' };

@@ -3,15 +3,8 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import postgres from 'postgres';
 import { onTestEnd } from '../support/cleanup.js';
-import {
-  bareClone,
-  isAlive,
-  type Program,
-  REPOSITORY,
-  runModule,
-  temporaryFolder,
-  until,
-} from './program.js';
+import { until } from '../support/until.js';
+import { bareClone, isAlive, type Program, REPOSITORY, runModule, temporaryFolder } from './program.js';
 
 const HOLD_A_POSTGRES = `
   import { startPostgres } from './postgres.mjs';

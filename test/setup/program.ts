@@ -4,9 +4,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { onTestEnd } from '../support/cleanup.js';
+import { until } from '../support/until.js';
 
 export const REPOSITORY: string = join(__dirname, '../..');
 
@@ -72,14 +72,6 @@ function endOf(child: ChildProcess): Promise<number | null> {
 
 function hasExited(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
-}
-
-export async function until(isSo: () => boolean | Promise<boolean>, limitMs: number): Promise<void> {
-  const deadline = performance.now() + limitMs;
-  while (!(await isSo())) {
-    if (performance.now() > deadline) throw new Error(`not within ${limitMs} ms: ${isSo}`);
-    await sleep(20);
-  }
 }
 
 /** A new folder, removed when the test ends. */

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { createClient } from 'redis';
 import { onTestEnd } from '../support/cleanup.js';
-import { isAlive, runModule, temporaryFolder, until } from './program.js';
+import { until } from '../support/until.js';
+import { isAlive, runModule, temporaryFolder } from './program.js';
 
 const HOLD_A_REDIS = `
   import { startRedis } from './redis.mjs';

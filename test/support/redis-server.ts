@@ -5,7 +5,7 @@ import { randomInt } from 'node:crypto';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from './until.js';
 import { watchOver } from './watchdog.js';
 
 const READY_WITHIN_MS = 10_000;
@@ -151,12 +151,4 @@ function isPortTaken(error: unknown): boolean {
 
 function hasEnded(child: ChildProcess): boolean {
   return child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
-}
-
-async function until(isSo: () => boolean, limitMs: number, complaint: string): Promise<void> {
-  const deadline = performance.now() + limitMs;
-  while (!isSo()) {
-    if (performance.now() > deadline) throw new Error(`${complaint} within ${limitMs} ms`);
-    await sleep(5);
-  }
 }

@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { createClient } from 'redis';
+import { ask } from './redis.js';
 import { RedisServer } from './redis-server.js';
+import { until } from './until.js';
 import { watchOver } from './watchdog.js';
 
 const SLOTS = 16_384;
@@ -33,10 +33,10 @@ export async function startCluster(): Promise<RedisCluster> {
     const from = Math.ceil((index * SLOTS) / NODES);
     const to = Math.ceil(((index + 1) * SLOTS) / NODES);
     const slots = Array.from({ length: to - from }, (_, offset) => String(from + offset));
-    await ask(node.port, ['CLUSTER', 'ADDSLOTS', ...slots]);
-    if (node !== first) await ask(node.port, ['CLUSTER', 'MEET', '127.0.0.1', String(first.port)]);
+    await ask(node.url, ['CLUSTER', 'ADDSLOTS', ...slots]);
+    if (node !== first) await ask(node.url, ['CLUSTER', 'MEET', '127.0.0.1', String(first.port)]);
   }
-  for (const node of nodes) await until(() => hasFormed(node.port), 'the cluster did not form');
+  for (const node of nodes) await until(() => hasFormed(node.url), FORMED_WITHIN_MS);
   return {
     nodes,
     ports: nodes.map((node) => node.port),
@@ -44,8 +44,8 @@ export async function startCluster(): Promise<RedisCluster> {
   };
 }
 
-async function hasFormed(port: number): Promise<boolean> {
-  const info = String(await ask(port, ['CLUSTER', 'INFO']));
+async function hasFormed(url: string): Promise<boolean> {
+  const info = String(await ask(url, ['CLUSTER', 'INFO']));
   return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${NODES}`);
 }
 
@@ -80,7 +80,7 @@ export async function startSentinel(): Promise<RedisSentinel> {
   });
   child.unref();
   const release = watchOver({ pid: child.pid as number, folder });
-  await until(() => ask(port, ['PING']).then(Boolean), 'Sentinel did not answer');
+  await until(() => isAnswering(`redis://127.0.0.1:${port}`), FORMED_WITHIN_MS);
   return {
     master,
     port,
@@ -94,25 +94,6 @@ export async function startSentinel(): Promise<RedisSentinel> {
   };
 }
 
-async function ask(port: number, command: string[]): Promise<unknown> {
-  const client = createClient({
-    url: `redis://127.0.0.1:${port}`,
-    RESP: 2,
-    socket: { reconnectStrategy: false },
-  });
-  client.on('error', () => {});
-  await client.connect();
-  try {
-    return await client.sendCommand(command);
-  } finally {
-    client.destroy();
-  }
-}
-
-async function until(isSo: () => Promise<boolean>, complaint: string): Promise<void> {
-  const deadline = performance.now() + FORMED_WITHIN_MS;
-  while (!(await isSo().catch(() => false))) {
-    if (performance.now() > deadline) throw new Error(`${complaint} within ${FORMED_WITHIN_MS} ms`);
-    await sleep(25);
-  }
+function isAnswering(url: string): Promise<boolean> {
+  return ask(url, ['PING']).then(Boolean, () => false);
 }

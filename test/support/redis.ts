@@ -17,6 +17,18 @@ export async function connect(url: string = sharedRedisUrl()): Promise<TestClien
   return client as TestClient;
 }
 
+/** One command's reply, over a connection of its own. */
+export async function ask(url: string, command: string[], user: object = {}): Promise<unknown> {
+  const client = createClient({ url, ...user, RESP: 2, socket: { reconnectStrategy: false } });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    return await client.sendCommand(command);
+  } finally {
+    client.destroy();
+  }
+}
+
 /** No two tests share keys. */
 export function uniqueNamespace(): string {
   return `t${randomBytes(6).toString('hex')}`;
