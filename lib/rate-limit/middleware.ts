@@ -1,6 +1,7 @@
 /** Limits how much of an app one client may use: express-rate-limit's middleware over an exact sliding window. */
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { rateLimitChannel } from '../core/channels.js';
+import { isRevalidation } from '../core/revalidation.js';
 import { checkCost, checkLimit } from './checks.js';
 import { giveBackAfter, watchOutcome } from './giving-back.js';
 import {
@@ -22,9 +23,6 @@ import { resolveOptions } from './resolve-options.js';
 /** express-rate-limit's handler, and the limiter without HTTP. */
 export type RateLimiter = RequestHandler & Quota;
 
-/** Marks the requests that a response cache sends itself; no client stands behind them. */
-const REVALIDATION: unique symbol = Symbol.for('express-redis-suite.revalidation');
-
 /**
  * Makes a rate limiter. With `client` all processes on one Redis share the window; without, this process has its own.
  *
@@ -40,7 +38,7 @@ export function rateLimit(passed: RateLimitOptions = {}): RateLimiter {
   sayProcessesAreAlone(options);
 
   function rateLimitMiddleware(req: Request, res: Response, next: NextFunction): Promise<void> | void {
-    if (REVALIDATION in req) return next();
+    if (isRevalidation(req)) return next();
     return mayPass(req, res, next)
       .then(function passOn(isAllowed) {
         if (isAllowed) next();

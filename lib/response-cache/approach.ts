@@ -1,5 +1,6 @@
 /** Who of all that miss a page asks the handler and stores the answer: the first one here, if no other process is at it. */
 import { isRedisTrouble } from '../core/errors.js';
+import { isRevalidation } from '../core/revalidation.js';
 import type { Cache } from './cache.js';
 import type { Entry } from './entry.js';
 import { fetchFromHandler } from './fetch.js';
@@ -7,7 +8,7 @@ import type { Flight } from './flights.js';
 import { useOf } from './policy.js';
 import type { Found, Reservation } from './shelf.js';
 import type { Forward } from './trace.js';
-import { isRenewal, pass, serve, type Visit } from './visit.js';
+import { pass, serve, type Visit } from './visit.js';
 
 export interface Miss {
   readonly found: Found;
@@ -31,7 +32,7 @@ export async function approach(
   if (refusal !== undefined) return () => pass(visit, forward, refusal);
   if (!mayWait) return alone;
 
-  const other = isRenewal(req) ? undefined : cache.flights.of(found.key, found.variant);
+  const other = isRevalidation(req) ? undefined : cache.flights.of(found.key, found.variant);
   if (other !== undefined) {
     trace.go('wait');
     const account = other.isLanding ? {} : ({ forward, isCollapsed: true } as const);
@@ -42,7 +43,7 @@ export async function approach(
 
   const flight = cache.flights.start(found.key, found.variant);
   const reservation = await reserve(flight);
-  const justStored = isRenewal(req) ? undefined : serveIfUsable(reservation?.entry, {});
+  const justStored = isRevalidation(req) ? undefined : serveIfUsable(reservation?.entry, {});
   if (justStored !== undefined || res.headersSent || res.destroyed || req.socket.destroyed) {
     // A response that is over tells nobody when it ends.
     flight.land(justStored === undefined ? undefined : reservation?.entry);

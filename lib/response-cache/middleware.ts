@@ -1,6 +1,7 @@
 /** One request through the cache: pass, or look it up; fresh is served, stale is validated, missing is fetched and stored. */
 import type { ServerResponse } from 'node:http';
 import { hasCode, isRedisTrouble } from '../core/errors.js';
+import { isRevalidation } from '../core/revalidation.js';
 import { approach } from './approach.js';
 import { type Cache, openCache } from './cache.js';
 import { invalidateAfter, purge } from './invalidate.js';
@@ -9,17 +10,7 @@ import { type ResponseCacheOptions, resolveOptions } from './options.js';
 import { isSafeMethod, useOf, wantsOnlyStored } from './policy.js';
 import type { Found } from './shelf.js';
 import { type Forward, startTrace } from './trace.js';
-import {
-  isAnswered,
-  isRenewal,
-  type Next,
-  type Page,
-  pageOf,
-  pass,
-  refuse,
-  serve,
-  type Visit,
-} from './visit.js';
+import { isAnswered, type Next, type Page, pageOf, pass, refuse, serve, type Visit } from './visit.js';
 
 /** Works under Express 4 and 5, and in any server that calls `(req, res, next)`. */
 export interface ResponseCache {
@@ -89,7 +80,7 @@ async function decide(
   const { entry } = found;
   const use = entry === undefined ? undefined : useOf(entry, req.headers, rules, Date.now());
 
-  if (entry !== undefined && use?.may === 'serve' && !isRenewal(req)) {
+  if (entry !== undefined && use?.may === 'serve' && !isRevalidation(req)) {
     trace.go(use.isFresh ? 'fresh' : 'stale');
     return () => serve(visit, entry, use, {});
   }

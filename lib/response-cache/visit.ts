@@ -47,13 +47,6 @@ function hasBody({ headers }: CacheRequest): boolean {
   return 'transfer-encoding' in headers || Number(headers['content-length'] ?? 0) !== 0;
 }
 
-/** A synthetic request that renews a page is never answered from the cache. */
-export function isRenewal(req: CacheRequest): boolean {
-  return RENEWAL in req;
-}
-
-const RENEWAL = Symbol.for('express-redis-suite.revalidation');
-
 /** On to the handler, and nothing is kept of what it answers. */
 export function pass(visit: Omit<Visit, 'target' | 'key'>, forward: Forward, detail?: string): void {
   visit.trace.go('pass');

@@ -2,6 +2,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import expressSession, { type CookieOptions, type Store } from 'express-session';
 import { hasCode, isRedisTrouble } from '../core/errors.js';
+import { isRevalidation } from '../core/revalidation.js';
 import { giveEmptySession } from './detached.js';
 import { type Exits, exitOf, exitsOf, type Gate, holdResponse } from './hold.js';
 import { contentsOf } from './known.js';
@@ -30,9 +31,6 @@ interface Visit {
   readonly headers: OutgoingHttpHeaders;
 }
 
-/** Set on the synthetic requests with which the response cache revalidates. */
-const REVALIDATION = Symbol.for('express-redis-suite.revalidation');
-
 /**
  * Sessions with safe defaults: `resave: false`, `saveUninitialized: false`, and a cookie that is HttpOnly, SameSite=Lax
  * and, over TLS, Secure.
@@ -54,7 +52,7 @@ export function sessions(options: SessionsOptions): SessionsMiddleware {
 
   function sessionMiddleware(req: SessionRequest, res: ServerResponse, next: Next) {
     if (req.session) return next();
-    if (Object.hasOwn(req, REVALIDATION)) {
+    if (isRevalidation(req)) {
       giveEmptySession(req, cookieFor(req));
       return next();
     }
