@@ -5,8 +5,13 @@ import { rateLimitPlan } from './rate-limit/plan.js';
 import { connect } from './redis-view.js';
 import { circumstancesOf, spellCircumstances, spellResult, spellVerdicts } from './report.js';
 import { sessionPlan } from './session/plan.js';
+import { suitePlan } from './suite/plan.js';
 
-const PLANS: Readonly<Record<string, Plan>> = { 'rate-limit': rateLimitPlan, session: sessionPlan };
+const PLANS: Readonly<Record<string, Plan>> = {
+  'rate-limit': rateLimitPlan,
+  session: sessionPlan,
+  suite: suitePlan,
+};
 const SWITCHES = ['--json', '--quick'];
 
 async function main(): Promise<void> {

@@ -15,6 +15,7 @@ const PACKAGES = [
   'express-rate-limit',
   'rate-limit-redis',
   'rate-limiter-flexible',
+  'apicache',
 ];
 
 export interface Circumstances {
