@@ -1,14 +1,14 @@
-/** Who of all that miss a page asks the handler and stores the answer: the first one here, if no other process is at it. */
+/** Who of all that miss a page asks the handler and stores the answer: the first one, here and in other processes. */
 import { isRedisTrouble } from '../core/errors.js';
 import { isRevalidation } from '../core/revalidation.js';
 import type { Cache } from './cache.js';
 import type { Entry } from './entry.js';
 import { fetchFromHandler } from './fetch.js';
-import type { Flight } from './flights.js';
-import { useOf } from './policy.js';
-import type { Found, Reservation } from './shelf.js';
-import type { Forward } from './trace.js';
-import { pass, serve, type Visit } from './visit.js';
+import { isForOneRequest, useOf } from './policy.js';
+import type { Found } from './shelf.js';
+import type { Account, Forward } from './trace.js';
+import { type Turn, takeTurn } from './turn.js';
+import { isGone, isPersonal, pass, serve, type Visit } from './visit.js';
 
 export interface Miss {
   readonly found: Found;
@@ -23,60 +23,66 @@ export async function approach(
   visit: Visit,
   { found, stored, forward, mayWait }: Miss,
 ): Promise<(() => void) | 'look-again'> {
-  const { req, res, trace } = visit;
-  const hitForMissId = [found.key, found.variant, isPersonal(visit)].join(' ');
+  const { req, trace } = visit;
+  const { rules } = cache.settings;
+  const hitForMissId = [found.key, found.variant, isPersonal(req)].join(' ');
   const errand = { stored, forward, hitForMissId };
   const alone = () =>
     fetchFromHandler(cache, visit, { ...errand, flight: undefined, reservation: undefined });
+  const collapsed = { forward, isCollapsed: true } as const;
   const refusal = cache.hitForMiss.get(hitForMissId);
   if (refusal !== undefined) return () => pass(visit, forward, refusal);
   if (!mayWait) return alone;
 
-  const other = isRevalidation(req) ? undefined : cache.flights.of(found.key, found.variant);
+  const isRenewal = isRevalidation(req);
+  const isOwn = isRenewal || (stored !== undefined && isForOneRequest(stored, req.headers, rules));
+  const other = isRenewal ? undefined : cache.flights.of(found.key, found.variant);
   if (other !== undefined) {
+    if (isOwn) return alone;
     trace.go('wait');
-    const account = other.isLanding ? {} : ({ forward, isCollapsed: true } as const);
+    const account = other.isLanding ? {} : collapsed;
     const entry = await other.landed;
     const isStillUp = cache.flights.of(found.key, found.variant) === other;
     return serveIfUsable(entry, account) ?? (isStillUp ? alone : 'look-again');
   }
 
   const flight = cache.flights.start(found.key, found.variant);
-  const reservation = await reserve(flight);
-  const justStored = isRevalidation(req) ? undefined : serveIfUsable(reservation?.entry, {});
-  if (justStored !== undefined || res.headersSent || res.destroyed || req.socket.destroyed) {
-    // A response that is over tells nobody when it ends.
-    flight.land(justStored === undefined ? undefined : reservation?.entry);
-    reservation?.cancel().catch(ignore);
-    return justStored ?? (() => pass(visit, forward, 'aborted'));
-  }
-  return () => fetchFromHandler(cache, visit, { ...errand, flight, reservation });
+  const isUsable = (entry: Entry) => serveIfUsable(entry, {}) !== undefined;
+  const place = { found, hitForMissId, mayWait: !isOwn, isUsable };
+  const turn = await takeTurn(cache, visit, place).catch((error: unknown): Turn => {
+    flight.land(undefined);
+    if (!isRedisTrouble(error)) throw error;
+    return 'alone';
+  });
+  const reservation = typeof turn === 'object' && 'reservation' in turn ? turn.reservation : undefined;
+  const act = isRenewal ? undefined : actOn(turn);
+  if (act === undefined && reservation !== undefined && !isGone(visit))
+    return () => fetchFromHandler(cache, visit, { ...errand, flight, reservation });
+  // Without the right to store, this process may not share either: it would not hear of a purge.
+  flight.land(act === undefined ? undefined : entryIn(turn));
+  reservation?.cancel().catch(ignore);
+  // A response that is over tells nobody when it ends.
+  return act ?? (isGone(visit) ? () => pass(visit, forward, 'aborted') : alone);
 
-  function serveIfUsable(
-    entry: Entry | undefined,
-    account: { readonly forward?: Forward; readonly isCollapsed?: true },
-  ): (() => void) | undefined {
+  function actOn(turn: Turn): (() => void) | 'look-again' | undefined {
+    if (turn === 'look-again') return turn;
+    if (turn === 'alone') return undefined;
+    if ('refusal' in turn) return () => pass(visit, forward, turn.refusal);
+    return serveIfUsable(entryIn(turn), 'entry' in turn ? collapsed : {});
+  }
+
+  function serveIfUsable(entry: Entry | undefined, account: Account): (() => void) | undefined {
     if (entry === undefined || !cache.shelf.matches(entry, req.headers)) return undefined;
-    const use = useOf(entry, req.headers, cache.settings.rules, Date.now());
+    const use = useOf(entry, req.headers, rules, Date.now());
     if (use.may !== 'serve') return undefined;
     return () => serve(visit, entry, use, account);
   }
-
-  /** Without the right to store, this process may not share either: it would not hear of a purge. */
-  async function reserve(own: Flight<Entry>): Promise<Reservation | undefined> {
-    const reservation = await cache.shelf.reserve(found, req.headers).catch((error: unknown) => {
-      own.land(undefined);
-      if (!isRedisTrouble(error)) throw error;
-      return undefined;
-    });
-    if (reservation === undefined) own.land(undefined);
-    return reservation;
-  }
 }
 
-/** What is refused to a request with credentials may well be stored for one without. */
-function isPersonal({ req }: Visit): boolean {
-  return 'cookie' in req.headers || 'authorization' in req.headers;
+/** What is there to be shared without a run of the handler. */
+function entryIn(turn: Turn): Entry | undefined {
+  if (typeof turn === 'string' || 'refusal' in turn) return undefined;
+  return 'entry' in turn ? turn.entry : turn.reservation.entry;
 }
 
 function ignore(): void {}

@@ -1,11 +1,11 @@
 /** What all requests through one response cache share. */
-import { LRUCache } from 'lru-cache';
 import { guardRedis } from '../core/guard.js';
 import { warnInProcessOnly } from '../core/in-process.js';
 import { memoryFillStore } from '../fill/memory-store.js';
 import { redisFillStore } from '../fill/redis-store.js';
 import type { Entry } from './entry.js';
 import { createFlights, type Flights } from './flights.js';
+import { createHitForMiss, type HitForMiss } from './hit-for-miss.js';
 import type { Settings } from './options.js';
 import { openShelf, type Shelf } from './shelf.js';
 
@@ -13,19 +13,10 @@ export interface Cache {
   readonly settings: Settings;
   readonly shelf: Shelf;
   readonly flights: Flights<Entry>;
-  /** Why pages were not to be stored a moment ago: nobody waits for another's answer there. */
   readonly hitForMiss: HitForMiss;
   /** Forgets a page, in the store and in what is under way. */
   drop(key: string): Promise<void>;
 }
-
-interface HitForMiss {
-  get(id: string): string | undefined;
-  set(id: string, refusal: string): unknown;
-}
-
-const HIT_FOR_MISS_MS = 5_000;
-const MAX_HIT_FOR_MISS = 1_000;
 
 /** @throws SuiteError ERS_INVALID_CLIENT */
 export function openCache(settings: Settings): Cache {
@@ -43,7 +34,7 @@ export function openCache(settings: Settings): Cache {
     settings,
     shelf,
     flights,
-    hitForMiss: new LRUCache<string, string>({ max: MAX_HIT_FOR_MISS, ttl: HIT_FOR_MISS_MS }),
+    hitForMiss: createHitForMiss(store, settings.prefix),
     async drop(key) {
       flights.forget(key);
       await shelf.drop(key);

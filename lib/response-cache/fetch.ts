@@ -1,7 +1,7 @@
 /** Has the handler answer, passes its answer on, and stores it when it may be; also validates what is stored. */
 import type { IncomingHttpHeaders } from 'node:http';
-import { isRedisTrouble } from '../core/errors.js';
 import type { Cache } from './cache.js';
+import { claim, type Stake } from './claim.js';
 import { isConditional, isNotModified, withOwnCondition } from './conditional.js';
 import { keepCookiesPrivate } from './departure.js';
 import type { Entry } from './entry.js';
@@ -15,57 +15,34 @@ import {
   storableFields,
   updatedFields,
 } from './fields.js';
-import type { Flight } from './flights.js';
 import { currentAgeMs, type TimedResponse } from './freshness.js';
 import { type Answer, type Head, intercept } from './intercept.js';
-import { keepForMs, type Refusal, refusalToStore } from './policy.js';
+import { type Refusal, refusalToStore } from './policy.js';
 import { createRecorder } from './recorder.js';
 import { serveEntry } from './serve.js';
-import type { Reservation } from './shelf.js';
 import { type Account, type Forward, tell, tellInstead } from './trace.js';
-import { parseVary } from './vary.js';
 import type { Visit } from './visit.js';
 
-export interface Errand {
+export interface Errand extends Stake {
   readonly forward: Forward;
   /** The stale response to validate. */
   readonly stored: Entry | undefined;
-  /** The right to store; without it the response only goes by. */
-  readonly reservation: Reservation | undefined;
-  /** Those who wait for what comes of this. */
-  readonly flight: Flight<Entry> | undefined;
-  /** Where hit-for-miss remembers this kind of request. */
-  readonly hitForMissId: string;
 }
 
 type Recorded = TimedResponse & { readonly reason: string | undefined };
 
-/** Not a property of the page: the next answer may be another. */
-const PASSING_REFUSALS: ReadonlySet<Refusal> = new Set([
-  'status',
-  'request-no-store',
-  'reserved',
-  'aborted',
-  'incomplete',
-]);
-
-/** A response that takes longer is not stored, so that another request may try. */
-const MAX_HOLD_MS = 30_000;
-
 export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): void {
   const { rules, maxBodyBytes } = cache.settings;
   const { req, res, trace } = visit;
-  const { stored, flight, forward } = errand;
+  const { stored, forward } = errand;
   const before = fieldsOf(res);
   const asked = req.headers;
   const requestedAtMs = Date.now();
   const recorder = createRecorder(maxBodyBytes);
-  let { reservation } = errand;
+  const claimed = claim(cache, errand, onSettled);
   let recorded: Recorded | undefined;
-  let refused: Refusal;
   let told: Account = { forward };
   let validated: Entry | undefined;
-  const patience = reservation && setTimeout(drop, MAX_HOLD_MS, 'too-slow').unref();
 
   trace.go(stored === undefined ? 'fetch' : 'validate');
   setHeaders(req, withOwnCondition(asked, stored?.fields ?? []));
@@ -74,7 +51,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
       (status === 304 && stored !== undefined) || (status === 200 && isConditional(asked)),
     onHead,
     onBytes(bytes) {
-      if (refused === undefined && validated === undefined && !recorder.add(bytes)) drop('too-big');
+      if (claimed.refusal === undefined && validated === undefined && !recorder.add(bytes)) drop('too-big');
     },
     onDeparture,
     onEnd,
@@ -94,7 +71,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
       return 'nothing';
     }
     const refusal = refusalOf(response);
-    flight?.expectEnd();
+    claimed.expectEnd();
     if (refusal === undefined) recorded = { ...response, fields: fieldsOfThePage(before, head.fields) };
     else drop(refusal);
     if (stored !== undefined) told = { forward, forwardStatus: head.status };
@@ -117,15 +94,15 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   }
 
   function refusalOf(response: TimedResponse): Refusal {
-    const refusal = refused ?? refusalToStore(asked, response, rules);
+    const refusal = claimed.refusal ?? refusalToStore(asked, response, rules);
     if (refusal !== undefined) return refusal;
     if ((declaredLength(response.fields) ?? 0) > maxBodyBytes) return 'too-big';
-    return reservation === undefined ? 'reserved' : undefined;
+    return claimed.mayStore() ? undefined : 'reserved';
   }
 
   function onEnd(): void {
     if (validated !== undefined) serveValidated(validated);
-    else if (recorded !== undefined) storeRecorded(recorded);
+    else if (recorded !== undefined && claimed.refusal === undefined) storeRecorded(recorded);
     else drop('incomplete');
   }
 
@@ -134,52 +111,28 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
     const { reason, ...response } = recorded;
     const said = reason === undefined ? {} : { reason };
     if (body === undefined) drop('incomplete');
-    else store({ ...response, ...said, fields: storableFields(response.fields), body });
+    else claimed.store({ ...response, ...said, fields: storableFields(response.fields), body });
   }
 
   function serveValidated(entry: Entry): void {
     restore();
     resetHeaders(before);
     const refusal = refusalToStore(asked, entry, rules);
-    const isStored = refusal === undefined && reservation !== undefined;
+    const isStored = refusal === undefined && claimed.mayStore();
     trace.go('serve');
     serveEntry(req, res, entry, currentAgeMs(entry, Date.now()), { forward, forwardStatus: 304, isStored });
-    if (isStored) store(entry);
+    if (isStored) claimed.store(entry);
     else drop(refusal ?? 'reserved');
   }
 
-  function store(response: Omit<Entry, 'vary' | 'variant'>): void {
-    const right = reservation!;
-    clearTimeout(patience);
-    flight?.startLanding();
-    const vary = parseVary(linesOf(response.fields, 'vary')) ?? [];
-    right.keep(response, vary, keepForMs(response, rules, Date.now())).then(
-      (entry) => {
-        if (entry !== undefined) trace.go('store');
-        finish(entry, entry === undefined ? 'purged' : undefined);
-      },
-      (error: unknown) => {
-        finish(undefined, 'not-stored');
-        if (!isRedisTrouble(error)) throw error;
-      },
-    );
-  }
-
-  /** Nothing is stored, and nobody need wait. */
   function drop(why: NonNullable<Refusal>): void {
-    if (refused !== undefined) return;
-    refused = why;
     recorded = undefined;
-    clearTimeout(patience);
-    if (!PASSING_REFUSALS.has(why)) cache.hitForMiss.set(errand.hitForMissId, why);
-    reservation?.cancel().catch(() => {});
-    reservation = undefined;
-    finish(undefined, why);
+    claimed.drop(why);
   }
 
-  function finish(entry: Entry | undefined, reason: string | undefined): void {
-    flight?.land(entry);
-    trace.end(stored === undefined ? 'miss' : 'validate', reason);
+  function onSettled(why: Refusal): void {
+    if (why === undefined) trace.go('store');
+    trace.end(stored === undefined ? 'miss' : 'validate', why);
   }
 
   /** A 304 is not what the client gets, so its headers are not either. */

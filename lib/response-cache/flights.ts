@@ -6,8 +6,11 @@ export interface Flight<T> {
   /** The handler is done, and what is left is to store its answer. */
   readonly isLanding: boolean;
   startLanding(): void;
-  /** The answer has begun: it is complete at once, or nobody knows when, such as a slow client's or an endless one. */
-  expectEnd(): void;
+  /**
+   * The answer has begun: it is complete at once, or nobody knows when, such as a slow client's or an endless one; then
+   * `onOverdue` hears of it.
+   */
+  expectEnd(onOverdue: () => void): void;
   /** At most the first call counts. */
   land(result: T | undefined): void;
 }
@@ -44,8 +47,11 @@ export function createFlights<T>(): Flights<T> {
       let isLanding = false;
       let timer = patience(WAIT_BUDGET_MS);
 
-      function patience(budgetMs: number): NodeJS.Timeout {
-        return setTimeout(resolve, budgetMs, undefined).unref();
+      function patience(budgetMs: number, onOver?: () => void): NodeJS.Timeout {
+        return setTimeout(function giveUp() {
+          resolve(undefined);
+          onOver?.();
+        }, budgetMs).unref();
       }
 
       const flight: Flight<T> = {
@@ -58,9 +64,9 @@ export function createFlights<T>(): Flights<T> {
           clearTimeout(timer);
           timer = patience(WAIT_BUDGET_MS);
         },
-        expectEnd() {
+        expectEnd(onOverdue) {
           clearTimeout(timer);
-          timer = patience(END_BUDGET_MS);
+          timer = patience(END_BUDGET_MS, onOverdue);
         },
         land(result) {
           clearTimeout(timer);

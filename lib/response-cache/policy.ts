@@ -72,6 +72,11 @@ export function wantsOnlyStored(request: IncomingHttpHeaders, rules: Rules): boo
   return wishesOf(request, rules).has('only-if-cached');
 }
 
+/** Under no-cache, said by either side, an answer that others wait for would be of no use to them. */
+export function isForOneRequest(stored: TimedResponse, request: IncomingHttpHeaders, rules: Rules): boolean {
+  return directivesOf(stored.fields).directives.has('no-cache') || wishesOf(request, rules).has('no-cache');
+}
+
 /** RFC 9110, 9.2.1. */
 export function isSafeMethod(method: string): boolean {
   return ['GET', 'HEAD', 'OPTIONS', 'TRACE'].includes(method);

@@ -46,7 +46,8 @@ export interface ShelfOptions {
 }
 
 const VARY_FIELD = 'vary';
-const LEASE_MS = 10_000;
+/** What a process that dies while its handler runs costs those who wait; less than they are willing to wait. */
+const LEASE_MS = 4_000;
 const MAX_REMEMBERED = 10_000;
 
 export function openShelf({ store, vary: always, maxVariants, ignoresLanguageOrder }: ShelfOptions): Shelf {
@@ -87,22 +88,22 @@ export function openShelf({ store, vary: always, maxVariants, ignoresLanguageOrd
       const vary = unionOf(found.vary, own);
       const entry = { ...response, vary, variant: fieldFor(vary, headers) };
       const right = await leaseFor(entry.variant);
-      if (right === undefined) return undefined;
-      if (!(await store.commit(right, encodeEntry(entry), ttlMs, limit))) return undefined;
-      // Last: until it is told, everybody looks where those who wait for this are found.
+      const isKept = right !== undefined && (await store.commit(right, encodeEntry(entry), ttlMs, limit));
+      // After the entry: until it is told, everybody looks where those who wait for this are found.
       const names = vary.join(', ');
-      if (names !== (found.keptVary ?? '')) await store.put(key, VARY_FIELD, Buffer.from(names), ttlMs);
-      remembered.set(key, vary);
-      return entry;
+      if (isKept && names !== (found.keptVary ?? ''))
+        await store.put(key, VARY_FIELD, Buffer.from(names), ttlMs);
+      if (isKept) remembered.set(key, vary);
+      // Whoever waits for this in another process would take its end for their turn.
+      if (right !== lease) await store.release(lease!);
+      return isKept ? entry : undefined;
     }
 
     /** Its Vary makes the response another variant than the one reserved: no purge may have come in between. */
     async function leaseFor(variant: string): Promise<Lease | undefined> {
       if (variant === found.variant) return lease;
       const other = await store.acquire(key, variant, LEASE_MS);
-      const isStanding = await store.renew(lease!, LEASE_MS);
-      await store.release(lease!);
-      if (isStanding || other === undefined) return other;
+      if (other === undefined || (await store.renew(lease!, LEASE_MS))) return other;
       await store.release(other);
       return undefined;
     }

@@ -69,6 +69,16 @@ export function refuse({ res, trace }: Visit, detail: string): void {
   trace.end('bypass', detail);
 }
 
+/** What is refused to a request with credentials may well be stored for one without. */
+export function isPersonal({ headers }: CacheRequest): boolean {
+  return 'cookie' in headers || 'authorization' in headers;
+}
+
+/** There is nobody to answer any more. */
+export function isGone({ req, res }: Pick<Visit, 'req' | 'res'>): boolean {
+  return res.headersSent || res.destroyed || req.socket.destroyed;
+}
+
 /** Somebody else answered while we were waiting, a request timeout for one. */
 export function isAnswered(res: ServerResponse): boolean {
   return res.headersSent || res.writableEnded;

@@ -1,0 +1,96 @@
+/** What comes of asking the handler, for everybody else: its answer is stored, or those who wait hear that it is not. */
+import { isRedisTrouble } from '../core/errors.js';
+import type { Cache } from './cache.js';
+import type { Entry } from './entry.js';
+import { linesOf } from './fields.js';
+import type { Flight } from './flights.js';
+import { keepForMs, type Refusal } from './policy.js';
+import type { Reservation } from './shelf.js';
+import { parseVary } from './vary.js';
+
+export interface Stake {
+  /** The right to store; without it the response only goes by. */
+  readonly reservation: Reservation | undefined;
+  /** Those who wait for what comes of this. */
+  readonly flight: Flight<Entry> | undefined;
+  /** Where hit-for-miss remembers this kind of request. */
+  readonly hitForMissId: string;
+}
+
+export interface Claim {
+  /** Why there is nothing to store; undefined as long as there may be. */
+  readonly refusal: Refusal;
+  mayStore(): boolean;
+  /** The answer has begun. */
+  expectEnd(): void;
+  store(response: Omit<Entry, 'vary' | 'variant'>): void;
+  /** Nothing is stored, and nobody need wait; the first call counts. */
+  drop(why: NonNullable<Refusal>): void;
+}
+
+/** Not a property of the page: the next answer may be another. */
+const PASSING_REFUSALS: ReadonlySet<Refusal> = new Set([
+  'status',
+  'request-no-store',
+  'reserved',
+  'aborted',
+  'incomplete',
+]);
+
+/** A response that takes longer is not stored, so that another request may try. */
+const MAX_HOLD_MS = 30_000;
+
+/** `onSettled` hears once whether it was stored, and if not, why. */
+export function claim(cache: Cache, stake: Stake, onSettled: (why: Refusal) => void): Claim {
+  const { hitForMiss, settings } = cache;
+  const { flight, hitForMissId } = stake;
+  let { reservation } = stake;
+  let refusal: Refusal;
+  const patience = reservation && setTimeout(drop, MAX_HOLD_MS, 'too-slow').unref();
+
+  function store(response: Omit<Entry, 'vary' | 'variant'>): void {
+    const right = reservation!;
+    clearTimeout(patience);
+    flight?.startLanding();
+    const vary = parseVary(linesOf(response.fields, 'vary')) ?? [];
+    right.keep(response, vary, keepForMs(response, settings.rules, Date.now())).then(
+      (entry) => settle(entry, entry === undefined ? 'purged' : undefined),
+      (error: unknown) => {
+        settle(undefined, 'not-stored');
+        if (!isRedisTrouble(error)) throw error;
+      },
+    );
+  }
+
+  function drop(why: NonNullable<Refusal>): void {
+    if (refusal !== undefined) return;
+    refusal = why;
+    clearTimeout(patience);
+    const right = reservation;
+    reservation = undefined;
+    if (!PASSING_REFUSALS.has(why)) hitForMiss.set(hitForMissId, why);
+    if (right !== undefined) giveBack(right, why);
+    settle(undefined, why);
+  }
+
+  /** Others hear the reason first, or they would ask the handler one after the other. */
+  async function giveBack(right: Reservation, why: string): Promise<void> {
+    if (!PASSING_REFUSALS.has(why)) await hitForMiss.tell(hitForMissId, why);
+    await right.cancel().catch(() => {});
+  }
+
+  function settle(entry: Entry | undefined, why: Refusal): void {
+    flight?.land(entry);
+    onSettled(why);
+  }
+
+  return {
+    get refusal() {
+      return refusal;
+    },
+    mayStore: () => reservation !== undefined,
+    expectEnd: () => flight?.expectEnd(() => hitForMiss.tell(hitForMissId, 'unfinished')),
+    store,
+    drop,
+  };
+}
