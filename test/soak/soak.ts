@@ -1,0 +1,173 @@
+/** Soaks an app: many keys, many restarts of its Redis, and what it holds before, meanwhile and after. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import http from 'node:http';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { onTestEnd } from '../support/cleanup.js';
+import { ask } from '../support/redis.js';
+import { RedisServer } from '../support/redis-server.js';
+import { until } from '../support/until.js';
+
+const FEATURES = ['rate-limit', 'session', 'response-cache', 'cache-aside'];
+const CONNECTIONS = 16;
+const SAMPLES = 40;
+const DOWN_MS = 50;
+/** The keys live for two seconds; a limiter's for two windows and a second. */
+const KEYS_GONE_WITHIN_MS = 20_000;
+const WARM_UP_KEYS = 2_000;
+
+export interface Held {
+  /** After a garbage collection. */
+  readonly heapBytes: number;
+  readonly files: number;
+  readonly timers: number;
+  readonly listeners: number;
+  readonly redisBytes: number;
+  readonly redisKeys: number;
+}
+
+export interface Soaked {
+  readonly requests: number;
+  readonly restarts: number;
+  readonly statuses: Readonly<Record<string, number>>;
+  /** At rest, before and after. */
+  readonly before: Held;
+  readonly after: Held;
+  /** Under load, in even steps. */
+  readonly samples: readonly Held[];
+}
+
+export interface Effort {
+  readonly minutes: number;
+  /** Distinct ones, shared out among the features. */
+  readonly keys: number;
+  readonly restarts: number;
+}
+
+export async function soak({ minutes, keys, restarts }: Effort): Promise<Soaked> {
+  const redis = await RedisServer.start();
+  const app = await startApp(redis.url);
+  const statuses: Record<string, number> = {};
+  const held = async (): Promise<Held> => ({ ...(await app.held()), ...(await heldBy(redis)) });
+
+  await app.visit(WARM_UP_KEYS, 0, 0, () => {});
+  const before = await atRest();
+
+  const samples: Held[] = [];
+  const durationMs = minutes * 60_000;
+  const startedAt = performance.now();
+  let isOver = false;
+  const restarting = keepRestarting();
+  const sampling = keepSampling();
+  await app.visit(keys, WARM_UP_KEYS, durationMs, (status) => {
+    statuses[status] = (statuses[status] ?? 0) + 1;
+  });
+  await restarting;
+  isOver = true;
+  await sampling;
+  const after = await atRest();
+  app.stop();
+  return { requests: keys, restarts, statuses, before, after, samples };
+
+  async function atRest(): Promise<Held> {
+    await until(async () => (await heldBy(redis)).redisKeys === 0, KEYS_GONE_WITHIN_MS);
+    return held();
+  }
+
+  async function keepRestarting(): Promise<void> {
+    for (let restart = 0; restart < restarts; restart += 1) {
+      await sleep(Math.max(0, startedAt + (durationMs * restart) / restarts - performance.now()));
+      await redis.kill();
+      await sleep(DOWN_MS);
+      await redis.restart();
+    }
+  }
+
+  async function keepSampling(): Promise<void> {
+    while (!isOver) {
+      await sleep(durationMs / SAMPLES);
+      const now = await held().catch(() => undefined);
+      if (now !== undefined) samples.push(now);
+    }
+  }
+}
+
+/** The least-squares slope over the second half of the samples, per sample. */
+export function slopeOf(samples: readonly Held[], what: keyof Held): number {
+  const values = samples.slice(Math.floor(samples.length / 2)).map((sample) => sample[what]);
+  const meanX = (values.length - 1) / 2;
+  const meanY = values.reduce((sum, value) => sum + value, 0) / values.length;
+  let [above, below] = [0, 0];
+  for (const [x, value] of values.entries()) {
+    above += (x - meanX) * (value - meanY);
+    below += (x - meanX) ** 2;
+  }
+  return above / below;
+}
+
+async function heldBy(redis: RedisServer): Promise<Pick<Held, 'redisBytes' | 'redisKeys'>> {
+  const memory = String(await ask(redis.url, ['INFO', 'memory']));
+  return {
+    redisBytes: Number(/^used_memory:(\d+)/m.exec(memory)?.[1]),
+    redisKeys: Number(await ask(redis.url, ['DBSIZE'])),
+  };
+}
+
+async function startApp(redisUrl: string) {
+  const child: ChildProcess = spawn(
+    process.execPath,
+    ['--expose-gc', '--import', 'tsx', join(__dirname, 'app.ts')],
+    { env: { ...process.env, REDIS_URL: redisUrl }, stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const stop = () => void child.kill('SIGKILL');
+  onTestEnd(stop);
+  const [line] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
+  const port = Number(/listening on (\d+)/.exec(String(line))?.[1]);
+
+  /** As many requests as `keys`, each for a key of its own, spread over `durationMs`. */
+  async function visit(
+    keys: number,
+    from: number,
+    durationMs: number,
+    seen: (status: string) => void,
+  ): Promise<void> {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+    const startedAt = performance.now();
+    let next = 0;
+    async function visitInTurn(): Promise<void> {
+      for (let turn = next++; turn < keys; turn = next++) {
+        await sleep(Math.max(0, startedAt + (durationMs * turn) / keys - performance.now()));
+        const path = `/${FEATURES[turn % FEATURES.length]}/${from + turn}`;
+        seen(await get(port, path, agent).then(({ status }) => String(status), String));
+      }
+    }
+    await Promise.all(Array.from({ length: CONNECTIONS }, visitInTurn));
+    agent.destroy();
+  }
+
+  /** When all connections of the visits are closed. */
+  async function held(): Promise<Omit<Held, 'redisBytes' | 'redisKeys'>> {
+    return JSON.parse((await get(port, '/held')).body);
+  }
+
+  await until(async () => (await get(port, '/held')).status === 200);
+  return { visit, held, stop };
+}
+
+function get(port: number, path: string, agent?: http.Agent): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port, path, agent: agent ?? false, timeout: 15_000 };
+    const req = http.get(options, (res) => {
+      let body = '';
+      res.setEncoding('utf8');
+      res.on('data', (chunk: string) => {
+        body += chunk;
+      });
+      res.on('end', () => resolve({ status: res.statusCode as number, body }));
+      res.on('error', reject);
+    });
+    req.on('timeout', () => req.destroy(new Error('no answer')));
+    req.on('error', reject);
+  });
+}
