@@ -2,11 +2,13 @@
 import express, { type Express } from 'express';
 import { createCache } from 'express-redis-suite/cache-aside';
 import { rateLimit } from 'express-redis-suite/rate-limit';
-import { responseCache } from 'express-redis-suite/response-cache';
+import type { ResponseCache } from 'express-redis-suite/response-cache';
 import { sessions } from 'express-redis-suite/session';
 import type { Config } from './config.js';
 import type { Sql } from './database/pool.js';
 import type { RedisClient } from './database/redis.js';
+import type { Events } from './events/events.js';
+import { streamEvents } from './events/streams.js';
 import { accountRoutes } from './routes/account.js';
 import { answerErrors, answerUnknownRoute } from './routes/errors.js';
 import { healthRoutes } from './routes/health.js';
@@ -25,18 +27,21 @@ export interface Parts {
   readonly sql: Sql;
   /** Absent: limits, sessions and caches live in this process only. */
   readonly redis: RedisClient | undefined;
+  readonly events: Events;
+  /** The response cache; the worker purges what it makes new. */
+  readonly pages: ResponseCache;
   readonly log: (line: string) => void;
 }
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
-export function createApp({ config, sql, redis, log }: Parts): Express {
+export function createApp({ config, sql, redis, events, pages, log }: Parts): Express {
   const onRedis = redis === undefined ? {} : { client: redis };
   const shopCache = createCache({ ...onRedis, namespace: 'shop', ttlMs: 5 * MINUTE_MS });
   const users = createUsers(sql, shopCache);
   const products = createProducts(sql, shopCache);
-  const orders = createOrders(sql);
+  const orders = createOrders(sql, events);
   const reports = createReports(sql);
 
   const message = { error: { message: 'too many requests: try again when Retry-After is over' } };
@@ -48,7 +53,6 @@ export function createApp({ config, sql, redis, log }: Parts): Express {
     limit: config.loginRateLimit,
     skipSuccessfulRequests: true,
   });
-  const pages = responseCache({ ...onRedis });
   const session = sessions({
     ...onRedis,
     secret: config.sessionSecrets,
@@ -61,6 +65,7 @@ export function createApp({ config, sql, redis, log }: Parts): Express {
 
   app.use(healthRoutes(sql, redis));
   app.get('/', welcome);
+  app.get('/events', limit, streamEvents(events));
 
   app.use('/api', limit, neverStore, express.json({ limit: '100kb' }));
   app.use('/api/reports', reportRoutes(reports, pages));

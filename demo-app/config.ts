@@ -14,6 +14,8 @@ export interface Config {
   readonly sessionSecrets: string[];
   /** `DEMO_ORDERS`, default 200000: how many orders a fresh database is filled with. */
   readonly orders: number;
+  /** `REPORT_REFRESH_SECONDS`, default 60: how old the report may get when no order makes it new. */
+  readonly refreshEveryMs: number;
   /** `RATE_LIMIT`, default 100: requests to /api per minute and client address. */
   readonly rateLimit: number;
   /** `LOGIN_RATE_LIMIT`, default 10: failed logins per minute and client address. */
@@ -98,6 +100,7 @@ export function configFrom(environment: Environment): Config {
     redisUrl,
     sessionSecrets: secrets('SESSION_SECRET'),
     orders: integer('DEMO_ORDERS', 200_000, 0, 5_000_000),
+    refreshEveryMs: 1000 * integer('REPORT_REFRESH_SECONDS', 60, 1, 86_400),
     rateLimit: integer('RATE_LIMIT', 100, 1, 100_000_000),
     loginRateLimit: integer('LOGIN_RATE_LIMIT', 10, 1, 100_000_000),
     notices,

@@ -4,16 +4,15 @@ import net, { type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createApp } from './app.js';
 import { type Config, configFrom } from './config.js';
-import { openPool, type Sql } from './database/pool.js';
-import { prepareDatabase } from './database/prepare.js';
-import { openRedis, type RedisClient } from './database/redis.js';
+import { openConnections } from './database/connections.js';
+import { startJobs } from './events/jobs.js';
+import { openPages } from './routes/report-page.js';
 
 const HOST = '127.0.0.1';
 // Together within the ten seconds that a container is usually given.
 const ACCEPT_FOR_MS = 100;
 const IDLE_FOR_MS = 200;
 const REQUESTS_END_WITHIN_MS = 6000;
-const CONNECTIONS_END_WITHIN_MS = 1000;
 
 start().catch(function giveUp(error: Error & { code?: string }) {
   console.error(`the demo cannot start: ${error.message || error.code}`);
@@ -23,19 +22,23 @@ start().catch(function giveUp(error: Error & { code?: string }) {
 async function start(): Promise<void> {
   const config = configFrom(process.env);
   for (const notice of config.notices) console.log(notice);
-
   const server = http.createServer();
-  const sql = openPool(config);
-  let redis: RedisClient | undefined;
-  endOnSignal(server, () => closeConnections(sql, redis));
+  const ending: Ending = { endStreams() {}, async endRest() {} };
+  endOnSignal(server, ending);
 
-  // Waits for Postgres, which is the truth, and only for the first attempt at Redis, which is not.
-  [redis] = await Promise.all([
-    config.redisUrl === undefined ? undefined : openRedis(config.redisUrl, console.log),
-    prepareDatabase(sql, { orders: config.orders, log: console.log }),
-  ]);
+  const connections = await openConnections(config, console.log);
+  const { sql, redis, events } = connections;
+  const pages = openPages(redis);
+  // What is another process' work on Redis, this one does itself without.
+  const jobs =
+    redis === undefined ? startJobs({ sql, events, pages, log: console.log, ...config }) : undefined;
+  ending.endStreams = events.close;
+  ending.endRest = async function endRest() {
+    await jobs?.stop();
+    await connections.close();
+  };
 
-  server.on('request', createApp({ config, sql, redis, log: console.error }));
+  server.on('request', createApp({ config, sql, redis, events, pages, log: console.error }));
   await listen(server, config);
   console.log(`listening on http://${HOST}:${(server.address() as AddressInfo).port}`);
 }
@@ -54,8 +57,15 @@ function listen(server: http.Server, { port }: Config): Promise<void> {
   });
 }
 
+interface Ending {
+  /** Answers that would go on for ever. */
+  endStreams(): void;
+  /** After the last answer. */
+  endRest(): Promise<void>;
+}
+
 /** The first signal lets the requests under way finish; the second does not wait for anything. */
-function endOnSignal(server: http.Server, closeConnections: () => Promise<void>): void {
+function endOnSignal(server: http.Server, ending: Ending): void {
   const lastAnswers = tellClientsToGo(server);
   let isEnding = false;
 
@@ -65,8 +75,9 @@ function endOnSignal(server: http.Server, closeConnections: () => Promise<void>)
     // Still starting: Postgres takes back what was begun.
     if (!server.listening) process.exit(0);
     console.log(`${signal}: finishing the requests under way`);
+    ending.endStreams();
     await drain(server, lastAnswers);
-    await closeConnections();
+    await ending.endRest();
     process.exit(0);
   }
   process.on('SIGTERM', end);
@@ -105,12 +116,4 @@ function tellClientsToGo(server: http.Server): () => void {
     isLast = true;
     for (const res of underWay) sayGoodbye(res);
   };
-}
-
-/** With Redis frozen or Postgres busy, too. */
-async function closeConnections(sql: Sql, redis: RedisClient | undefined): Promise<void> {
-  const deadline = new Promise((resolve) => setTimeout(resolve, CONNECTIONS_END_WITHIN_MS));
-  const closing = [sql.end({ timeout: CONNECTIONS_END_WITHIN_MS / 1000 })];
-  if (redis?.isReady) closing.push(redis.close());
-  await Promise.race([Promise.allSettled(closing), deadline]);
 }

@@ -7,6 +7,8 @@ import { type SeedOptions, seed } from './seed.js';
 /** Any number will do that nobody else locks in this database. */
 const LOCK = 7_305_218;
 const POSTGRES_UP_WITHIN_MS = 30_000;
+/** Another name whenever the tables change: a database of before is then refused, not misread. */
+const MARKER = 'demo_prepared_2';
 const DUPLICATE_TABLE = '42P07';
 
 /**
@@ -31,12 +33,12 @@ async function create(sql: Transaction, options: SeedOptions): Promise<void> {
   } catch (error) {
     if ((error as { code?: string }).code !== DUPLICATE_TABLE) throw error;
     throw new Error(
-      `the database has tables of another program (${(error as Error).message}): give the demo a database of its own`,
+      `the database has tables of another program or version (${(error as Error).message}): give the demo a database of its own`,
     );
   }
   await seed(sql, options);
   await addKeysAndIndexes(sql);
-  await sql`create table demo_prepared as select now() as at`;
+  await sql`create table ${sql(MARKER)} as select now() as at`;
   await sql`analyze users, products, orders, order_items, monthly_revenue`;
 }
 
@@ -44,7 +46,7 @@ async function create(sql: Transaction, options: SeedOptions): Promise<void> {
 async function isPrepared(sql: Sql | Transaction): Promise<boolean> {
   const [row] = await sql<{ isPrepared: boolean }[]>`
     select exists (
-      select from pg_tables where tablename = 'demo_prepared' and schemaname = any(current_schemas(false))
+      select from pg_tables where tablename = ${MARKER} and schemaname = any(current_schemas(false))
     ) as "isPrepared"
   `;
   return row?.isPrepared === true;

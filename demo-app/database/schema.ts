@@ -35,6 +35,17 @@ export async function createTables(sql: Transaction): Promise<void> {
       quantity integer not null check (quantity > 0),
       price numeric(10, 2) not null
     );
+
+    create table notifications (
+      order_id integer not null,
+      status text not null,
+      text text not null,
+      sent_at timestamptz not null default now(),
+      primary key (order_id, status)
+    );
+
+    -- Postgres itself does not say when a materialized view was refreshed.
+    create table refreshes (view_name text primary key, refreshed_at timestamptz not null);
   `.simple();
 }
 
@@ -48,10 +59,12 @@ export async function addKeysAndIndexes(sql: Transaction): Promise<void> {
     alter table order_items
       add foreign key (order_id) references orders,
       add foreign key (product_id) references products;
+    alter table notifications add foreign key (order_id) references orders;
     create index orders_by_user on orders (user_id, placed_at desc);
     create index orders_by_day on orders (placed_at);
   `.simple();
 
+  await sql`insert into refreshes values ('monthly_revenue', now())`;
   await sql`create materialized view monthly_revenue as ${monthlyRevenue(sql)}`.simple();
   // REFRESH ... CONCURRENTLY, which lets readers go on, asks for a unique index over all rows.
   await sql`create unique index monthly_revenue_month on monthly_revenue (month)`;

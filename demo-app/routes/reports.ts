@@ -1,4 +1,4 @@
-/** `/api/reports`: expensive to make, the same for everyone, and a minute old is good enough: made for a response cache. */
+/** `/api/reports`: the same for everyone, and new only when the worker has made it anew: made for a response cache. */
 import { type Router as ExpressRouter, type RequestHandler, Router } from 'express';
 import type { Reports } from '../services/reports.js';
 

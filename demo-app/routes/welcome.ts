@@ -8,13 +8,14 @@ const ROUTES = {
   'GET /api/users/:id': 'one user, through the cache',
   'PATCH /api/users/:id {name}': 'a write after which nobody is served the old row',
   'GET /api/reports/monthly-revenue':
-    'every order added up, behind the response cache: ask twice, see Cache-Status',
+    'every order added up by the worker, behind the response cache: ask twice, see Cache-Status and refreshedAt',
   'POST /api/login {email, password}': 'try ada@example.com with the password demo',
   'GET /api/me': 'who is logged in',
   'POST /api/logout': 'end the session',
   'POST /api/orders {items: [{productId, quantity}]}': 'place an order',
   'GET /api/orders/:id': 'look at it',
   'PATCH /api/orders/:id {status}': 'placed, paid, shipped, delivered, or cancelled',
+  'GET /events': 'what happens in the shop, as server-sent events: curl -N, then place an order',
   'GET /livez': 'whether the process answers',
   'GET /readyz': 'whether Postgres and Redis do',
 };

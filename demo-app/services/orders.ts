@@ -1,5 +1,6 @@
 /** Orders: placed at the prices of the database, whatever the client believes them to be, and moved along one way. */
 import type { Sql } from '../database/pool.js';
+import type { Events } from '../events/events.js';
 
 export type OrderStatus = 'placed' | 'paid' | 'shipped' | 'delivered' | 'cancelled';
 
@@ -43,7 +44,8 @@ export interface Orders {
   ): Promise<{ readonly order: Order } | { readonly stuckIn: OrderStatus } | undefined>;
 }
 
-export function createOrders(sql: Sql): Orders {
+/** Each change is published once it is committed; a process that dies in between publishes nothing. */
+export function createOrders(sql: Sql, events: Pick<Events, 'publish'>): Orders {
   async function find(id: number): Promise<Order | undefined> {
     const [order] = await sql<Omit<Order, 'items'>[]>`
       select id, user_id as "userId", status, total, placed_at as "placedAt" from orders where id = ${id}
@@ -55,12 +57,16 @@ export function createOrders(sql: Sql): Orders {
     return { ...order, items: [...items] };
   }
 
+  function publish({ id, status, total }: Order): void {
+    events.publish({ kind: 'order', id, status, total });
+  }
+
   return {
     find,
 
     async place(userId, lines) {
       const quantities = quantityByProduct(lines);
-      return sql.begin(async function placeOrder(transaction) {
+      const placed = await sql.begin(async function placeOrder(transaction) {
         const products = await transaction<{ id: number; price: number }[]>`
           select id, price from products where id in ${transaction([...quantities.keys()])} order by id
         `;
@@ -90,6 +96,8 @@ export function createOrders(sql: Sql): Orders {
         `;
         return { order };
       });
+      if ('order' in placed) publish(placed.order);
+      return placed;
     },
 
     async move(id, to) {
@@ -100,7 +108,9 @@ export function createOrders(sql: Sql): Orders {
       `;
       const order = await find(id);
       if (order === undefined) return undefined;
-      return moved === undefined ? { stuckIn: order.status } : { order };
+      if (moved === undefined) return { stuckIn: order.status };
+      publish({ ...order, status: to });
+      return { order };
     },
   };
 }

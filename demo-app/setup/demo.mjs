@@ -5,10 +5,13 @@ import { ensureInstalled } from './install.mjs';
 import { reason, say } from './log.mjs';
 import { startPostgres } from './postgres.mjs';
 import { howToGetRedis, startRedis } from './redis.mjs';
+import { end } from './server-process.mjs';
 import { startChild } from './signals.mjs';
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const DRAINED_WITHIN_MS = 10_000;
+// Long enough to place an order that nobody is notified of, which is what pub/sub means.
+const NEXT_WORKER_AFTER_MS = 5_000;
 
 try {
   process.exitCode = await demo();
@@ -74,20 +77,67 @@ async function ownPostgres() {
  * @returns {Promise<number>}
  */
 async function runShop(env) {
-  const shop = startChild(['--import', import.meta.resolve('tsx'), 'demo-app/server.ts'], {
+  const shop = startProgram('demo-app/server.ts', env);
+  /** @type {{ stop: () => Promise<void> } | undefined} */
+  let worker;
+  shop.child.stdout?.on('data', (chunk) => {
+    process.stdout.write(chunk);
+    if (worker || !String(chunk).includes('listening on http')) return;
+    worker = keepWorker(env);
+    say('ready; Ctrl-C stops everything');
+  });
+  const code = await shop.ended;
+  await worker?.stop();
+  return code;
+}
+
+/**
+ * Another process beside the shop, and another one again when it ends by itself.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ */
+function keepWorker(env) {
+  let isOver = false;
+  /** @type {ReturnType<typeof startProgram> | undefined} */
+  let worker;
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
+
+  async function run() {
+    worker = startProgram('demo-app/worker.ts', env);
+    worker.child.stdout?.on('data', (chunk) => process.stdout.write(chunk));
+    const code = await worker.ended;
+    if (isOver || worker.isStopping()) return;
+    say(`the worker ended (${code}): the shop goes on; another worker in ${NEXT_WORKER_AFTER_MS / 1000} s`);
+    timer = setTimeout(start, NEXT_WORKER_AFTER_MS);
+  }
+  function start() {
+    run().catch((error) => say(`no worker: ${reason(error)}`));
+  }
+  // Without Redis no other process hears of anything: the shop does that work itself.
+  if (env.REDIS_URL) start();
+
+  return {
+    async stop() {
+      isOver = true;
+      clearTimeout(timer);
+      if (worker) await end(worker.child, 'SIGTERM', DRAINED_WITHIN_MS);
+    },
+  };
+}
+
+/**
+ * @param {string} program
+ * @param {NodeJS.ProcessEnv} env
+ */
+function startProgram(program, env) {
+  return startChild(['--import', import.meta.resolve('tsx'), program], {
     cwd: REPOSITORY,
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
     // Whatever the signal was, this one means: finish what was begun, then leave.
     stopSignal: 'SIGTERM',
     graceMs: DRAINED_WITHIN_MS,
+    isQuiet: program !== 'demo-app/server.ts',
   });
-  let hasSaidSo = false;
-  shop.child.stdout?.on('data', (chunk) => {
-    process.stdout.write(chunk);
-    if (hasSaidSo || !String(chunk).includes('listening on http')) return;
-    hasSaidSo = true;
-    say('ready; Ctrl-C stops everything');
-  });
-  return shop.ended;
 }

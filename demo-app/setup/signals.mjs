@@ -1,4 +1,4 @@
-// Runs a child that gets every signal exactly once, from us, and time to end in good order.
+// Runs children that get every signal exactly once, from us, and time to end in good order.
 
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
@@ -10,8 +10,9 @@ const SAME_SIGNAL_MS = 1_000;
 const PARENT_CHECK_MS = 500;
 const STOP_SIGNALS = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
 
-/** @type {((signal: NodeJS.Signals) => void) | undefined} */
-let stopChild;
+/** @type {Set<(signal: NodeJS.Signals) => void>} */
+const stopChildren = new Set();
+let hasHadChildren = false;
 
 for (const signal of STOP_SIGNALS) process.on(signal, stop);
 
@@ -29,8 +30,9 @@ if (process.env.npm_lifecycle_event) {
 /** @param {NodeJS.Signals} signal */
 function stop(signal) {
   // Before there is a child, leaving is enough: the watchdog ends what was started so far.
-  if (!stopChild) process.exit(exitCodeOf(signal));
-  stopChild(signal);
+  if (!hasHadChildren) process.exit(exitCodeOf(signal));
+  // After the last one has ended a signal no longer interrupts: everything is being stopped already.
+  for (const stopChild of stopChildren) stopChild(signal);
 }
 
 /**
@@ -40,13 +42,14 @@ function stop(signal) {
  * @property {import('node:child_process').StdioOptions} stdio
  * @property {NodeJS.Signals} stopSignal what it is sent when we are told to stop
  * @property {number} graceMs after that, it is killed; a second signal kills it at once
+ * @property {boolean} [isQuiet] whether another child says that it is stopping
  */
 
 /**
  * @param {string[]} args of node
  * @param {ChildPlan} plan
  */
-export function startChild(args, { cwd, env, stdio, stopSignal, graceMs }) {
+export function startChild(args, { cwd, env, stdio, stopSignal, graceMs, isQuiet = false }) {
   // Detached, or Ctrl-C would reach it from the terminal and again from us.
   const child = spawn(process.execPath, args, { cwd, env, stdio, detached: true });
   const release = child.pid
@@ -56,14 +59,18 @@ export function startChild(args, { cwd, env, stdio, stopSignal, graceMs }) {
   /** @type {NodeJS.Timeout | undefined} */
   let patience;
   let firstSignalMs = 0;
-  stopChild = function stopOnce(signal) {
+  /** @param {NodeJS.Signals} signal */
+  function stopOnce(signal) {
     if (patience && performance.now() - firstSignalMs < SAME_SIGNAL_MS) return;
     if (patience) return killGroup();
-    say(`${signal}: stopping`);
+    if (!isQuiet) say(`${signal}: stopping`);
     child.kill(stopSignal);
     firstSignalMs = performance.now();
     patience = setTimeout(killGroup, graceMs);
-  };
+  }
+  hasHadChildren = true;
+  stopChildren.add(stopOnce);
+
   function killGroup() {
     say('not waiting any longer');
     signalGroup(child, 'SIGKILL');
@@ -75,12 +82,11 @@ export function startChild(args, { cwd, env, stdio, stopSignal, graceMs }) {
     child.on('close', (code, signal) => {
       clearTimeout(patience);
       release();
-      // From here on a signal no longer interrupts: everything is being stopped already.
-      stopChild = function stopping() {};
+      stopChildren.delete(stopOnce);
       resolve(signal ? exitCodeOf(signal) : (code ?? 1));
     });
   });
-  return { child, ended };
+  return { child, ended, isStopping: () => patience !== undefined };
 }
 
 /**

@@ -9,6 +9,8 @@ import { createApp } from '../../demo-app/app.js';
 import { openPool, type Sql } from '../../demo-app/database/pool.js';
 import { prepareDatabase } from '../../demo-app/database/prepare.js';
 import type { RedisClient } from '../../demo-app/database/redis.js';
+import { type Events, openEvents } from '../../demo-app/events/events.js';
+import { openPages } from '../../demo-app/routes/report-page.js';
 import { onTestEnd } from '../support/cleanup.js';
 import { type Served, serve, talkTo } from '../support/http.js';
 import { testDatabaseUrl } from '../support/redis-server.js';
@@ -64,15 +66,25 @@ export interface AppSettings {
   readonly redis?: RedisClient | undefined;
   readonly rateLimit?: number;
   readonly loginRateLimit?: number;
+  /** Default: its own, as every process has. */
+  readonly events?: Events;
   /** What the app logs, which is nothing when all is well. */
   readonly logged?: string[];
 }
 
 /** The app on a free port of this process, until the test ends. */
-export function serveShop(sql: Sql, settings: AppSettings = {}): Promise<Served> {
+export async function serveShop(sql: Sql, settings: AppSettings = {}): Promise<Served> {
   const { redis, rateLimit = 1_000_000, loginRateLimit = 1_000_000, logged = [] } = settings;
   const config = { rateLimit, loginRateLimit, sessionSecrets: ['a secret of this test'] };
-  return serve(createApp({ config, sql, redis, log: (line) => logged.push(line) }));
+  const events = settings.events ?? (await openEventsUntilTestEnds(redis));
+  const log = (line: string) => logged.push(line);
+  return serve(createApp({ config, sql, redis, events, pages: openPages(redis), log }));
+}
+
+export async function openEventsUntilTestEnds(redis?: RedisClient): Promise<Events> {
+  const events = await openEvents(redis);
+  onTestEnd(events.close);
+  return events;
 }
 
 export interface Demo extends Served {
@@ -86,7 +98,7 @@ export interface Demo extends Served {
 
 type Environment = Readonly<Record<string, string>>;
 
-/** The program that `npm run demo` starts, ended with the test; waits until it says that it listens. */
+/** The server that `npm run demo` starts, ended with the test; waits until it says that it listens. */
 export async function startDemo(environment: Environment): Promise<Demo> {
   const demo = launchDemo(environment);
   const listening = /^listening on (http:\/\/127\.0\.0\.1:\d+)$/m;
@@ -101,8 +113,11 @@ export async function startDemo(environment: Environment): Promise<Demo> {
 }
 
 /** The same without waiting. */
-export function launchDemo(environment: Environment): Omit<Demo, keyof Served> & { hasEnded(): boolean } {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'demo-app/server.ts'], {
+export function launchDemo(
+  environment: Environment,
+  program: 'server' | 'worker' = 'server',
+): Omit<Demo, keyof Served> & { hasEnded(): boolean } {
+  const child = spawn(process.execPath, ['--import', 'tsx', `demo-app/${program}.ts`], {
     cwd: REPOSITORY,
     env: { PATH: process.env.PATH ?? '', PORT: '0', DEMO_ORDERS: '60', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
