@@ -9,7 +9,7 @@ interface Month {
   readonly revenue: number;
 }
 
-export interface Report {
+interface Report {
   /** Every order placed or changed before this moment is in it. */
   readonly refreshedAt: Date;
   readonly months: readonly Month[];

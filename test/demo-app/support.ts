@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import http from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import postgres from 'postgres';
@@ -14,6 +15,7 @@ import { openPages } from '../../demo-app/routes/report-page.js';
 import { onTestEnd } from '../support/cleanup.js';
 import { type Served, serve, talkTo } from '../support/http.js';
 import { testDatabaseUrl } from '../support/redis-server.js';
+import { until } from '../support/until.js';
 
 const REPOSITORY = join(__dirname, '..', '..');
 const READY_WITHIN_MS = 30_000;
@@ -151,4 +153,50 @@ function hasEnded(child: ChildProcess): boolean {
 /** A browser's cookies as somebody who copied them would send them. */
 export function cookieOf(cookies: ReadonlyMap<string, string>): string {
   return [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+}
+
+/** A browser's EventSource. */
+export interface Follower {
+  readonly headers: http.IncomingHttpHeaders;
+  text(): string;
+  /** Name and data of each event so far. */
+  // biome-ignore lint/suspicious/noExplicitAny: a test says what it expects in it
+  events(): readonly [name: string, data: any][];
+  isOpen(): boolean;
+  stopReading(): void;
+  readOn(): void;
+  leave(): void;
+}
+
+/** Resolves when the stream has begun; it is left when the test ends. */
+export async function follow({ url }: Pick<Served, 'url'>): Promise<Follower> {
+  const req = http.get(`${url}/events`, { agent: false });
+  const [res] = (await once(req, 'response')) as [http.IncomingMessage];
+  if (res.statusCode !== 200) throw new Error(`/events answered ${res.statusCode}`);
+  let text = '';
+  let isOpen = true;
+  res.setEncoding('utf8').on('data', (more) => {
+    text += more;
+  });
+  for (const ending of ['close', 'error']) {
+    res.on(ending, () => {
+      isOpen = false;
+    });
+  }
+  req.on('error', () => {});
+  onTestEnd(() => req.destroy());
+  await until(() => text !== '');
+  return {
+    headers: res.headers,
+    text: () => text,
+    events: () =>
+      [...text.matchAll(/^event:(.*)\n(?:id:.*\n)?data:(.*)\n\n/gm)].map(([, name = '', data = '']) => [
+        name,
+        JSON.parse(data),
+      ]),
+    isOpen: () => isOpen,
+    stopReading: () => void res.pause(),
+    readOn: () => void res.resume(),
+    leave: () => void req.destroy(),
+  };
 }

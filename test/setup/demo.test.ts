@@ -27,12 +27,23 @@ const SHOP = `
   console.log('listening on http://127.0.0.1:0');
 `;
 
+// Stands in for the worker beside it, and ends by itself when it is told to.
+const WORKER = `
+  console.log('worker', process.pid, process.env.REDIS_URL);
+  process.on('SIGTERM', () => {
+    console.log('worker stopped');
+    process.exit(0);
+  });
+  setInterval(() => {}, 1000);
+`;
+
 let cwd = '';
 
 beforeEach(() => {
   cwd = bareClone();
   symlinkSync(join(REPOSITORY, 'node_modules'), join(cwd, 'node_modules'));
   writeFileSync(join(cwd, 'demo-app/server.ts'), SHOP);
+  writeFileSync(join(cwd, 'demo-app/worker.ts'), WORKER);
   writeFileSync(join(cwd, 'tsconfig.json'), '{}');
 });
 
@@ -61,6 +72,26 @@ test('when it is killed, everything it started ends by itself', async () => {
   await program.prints(/ready/);
   process.kill(program.pid, 'SIGKILL');
   await until(() => !isAlive(Number(redisPid)), 10_000);
+});
+
+test('a worker runs beside it, another one after it was killed, and none after the shop', async () => {
+  const program = demo();
+  const [, killed] = await program.prints(/^worker (\d+) redis:/m);
+  process.kill(Number(killed), 'SIGKILL');
+  await program.prints(/the worker ended \(137\): the shop goes on/);
+  const [, next] = await program.prints(/the worker ended[\s\S]*^worker (\d+) redis:/m);
+  expect(next).not.toBe(killed);
+  process.kill(program.pid, 'SIGTERM');
+  expect(await program.exited).toBe(0);
+  expect(program.output()).toMatch(/worker stopped/);
+  expect(isAlive(Number(next))).toBe(false);
+});
+
+test('a worker ends with the one who started it, however that ended', async () => {
+  const program = demo();
+  const [, worker] = await program.prints(/^worker (\d+) redis:/m);
+  process.kill(program.pid, 'SIGKILL');
+  await until(() => !isAlive(Number(worker)), 10_000);
 });
 
 test('what stops the shop from starting is shown, and is the exit code', async () => {
