@@ -4,9 +4,9 @@ import { isRevalidation } from '../core/revalidation.js';
 import type { Cache } from './cache.js';
 import type { Entry } from './entry.js';
 import { fetchFromHandler } from './fetch.js';
-import { isForOneRequest, useOf } from './policy.js';
+import { isForOneRequest, useOf, useStale } from './policy.js';
 import type { Found } from './shelf.js';
-import type { Account, Forward } from './trace.js';
+import { type Account, type Forward, STALE_IF_ERROR } from './trace.js';
 import { type Turn, takeTurn } from './turn.js';
 import { isGone, isPersonal, pass, serve, type Visit } from './visit.js';
 
@@ -14,6 +14,8 @@ export interface Miss {
   readonly found: Found;
   /** The stale response to validate. */
   readonly stored: Entry | undefined;
+  /** The stale response to serve when the handler fails, if it may be. */
+  readonly fallback: Entry | undefined;
   readonly forward: Forward;
   readonly mayWait: boolean;
 }
@@ -21,17 +23,18 @@ export interface Miss {
 export async function approach(
   cache: Cache,
   visit: Visit,
-  { found, stored, forward, mayWait }: Miss,
+  { found, stored, fallback, forward, mayWait }: Miss,
 ): Promise<(() => void) | 'look-again'> {
   const { req, trace } = visit;
   const { rules } = cache.settings;
   const hitForMissId = [found.key, found.variant, isPersonal(req)].join(' ');
-  const errand = { stored, forward, hitForMissId };
+  const errand = { stored, fallback, forward, hitForMissId };
   const alone = () =>
     fetchFromHandler(cache, visit, { ...errand, flight: undefined, reservation: undefined });
   const collapsed = { forward, isCollapsed: true } as const;
   const refusal = cache.hitForMiss.get(hitForMissId);
-  if (refusal !== undefined) return () => pass(visit, forward, refusal);
+  const passAs = (refusal: string) => (fallback === undefined ? () => pass(visit, forward, refusal) : alone);
+  if (refusal !== undefined) return passAs(refusal);
   if (!mayWait) return alone;
 
   const isRenewal = isRevalidation(req);
@@ -41,9 +44,10 @@ export async function approach(
     if (isOwn) return alone;
     trace.go('wait');
     const account = other.isLanding ? {} : collapsed;
-    const entry = await other.landed;
+    const landing = await other.landed;
+    if (landing === 'failed') return serveAfterFailure() ?? 'look-again';
     const isStillUp = cache.flights.of(found.key, found.variant) === other;
-    return serveIfUsable(entry, account) ?? (isStillUp ? alone : 'look-again');
+    return serveIfUsable(landing, account) ?? (isStillUp ? alone : 'look-again');
   }
 
   const flight = cache.flights.start(found.key, found.variant);
@@ -67,8 +71,14 @@ export async function approach(
   function actOn(turn: Turn): (() => void) | 'look-again' | undefined {
     if (turn === 'look-again') return turn;
     if (turn === 'alone') return undefined;
-    if ('refusal' in turn) return () => pass(visit, forward, turn.refusal);
+    if ('refusal' in turn) return passAs(turn.refusal);
     return serveIfUsable(entryIn(turn), 'entry' in turn ? collapsed : {});
+  }
+
+  /** The failure that they waited for is the answer for all of them: a handler in trouble is not asked once each. */
+  function serveAfterFailure(): (() => void) | undefined {
+    const use = fallback && useStale(fallback, req.headers, rules, Date.now(), 'if-error');
+    return use && (() => serve(visit, fallback, use, { ...collapsed, detail: STALE_IF_ERROR }));
   }
 
   function serveIfUsable(entry: Entry | undefined, account: Account): (() => void) | undefined {

@@ -3,7 +3,7 @@ import { guardRedis } from '../core/guard.js';
 import { warnInProcessOnly } from '../core/in-process.js';
 import { memoryFillStore } from '../fill/memory-store.js';
 import { redisFillStore } from '../fill/redis-store.js';
-import type { Entry } from './entry.js';
+
 import { createFlights, type Flights } from './flights.js';
 import { createHitForMiss, type HitForMiss } from './hit-for-miss.js';
 import type { Settings } from './options.js';
@@ -12,7 +12,7 @@ import { openShelf, type Shelf } from './shelf.js';
 export interface Cache {
   readonly settings: Settings;
   readonly shelf: Shelf;
-  readonly flights: Flights<Entry>;
+  readonly flights: Flights;
   readonly hitForMiss: HitForMiss;
   /** Forgets a page, in the store and in what is under way. */
   drop(key: string): Promise<void>;
@@ -28,7 +28,7 @@ export function openCache(settings: Settings): Cache {
       : redisFillStore(guardRedis(client, { feature: 'response-cache', deadlineMs }));
   const ignoresLanguageOrder = rules.profile === 'rfc9111';
   const shelf = openShelf({ store, vary, maxVariants, ignoresLanguageOrder });
-  const flights = createFlights<Entry>();
+  const flights = createFlights();
 
   return {
     settings,

@@ -3,7 +3,7 @@ import { isRedisTrouble } from '../core/errors.js';
 import type { Cache } from './cache.js';
 import type { Entry } from './entry.js';
 import { linesOf } from './fields.js';
-import type { Flight } from './flights.js';
+import type { Flight, Landing } from './flights.js';
 import { keepForMs, type Refusal } from './policy.js';
 import type { Reservation } from './shelf.js';
 import { parseVary } from './vary.js';
@@ -12,7 +12,7 @@ export interface Stake {
   /** The right to store; without it the response only goes by. */
   readonly reservation: Reservation | undefined;
   /** Those who wait for what comes of this. */
-  readonly flight: Flight<Entry> | undefined;
+  readonly flight: Flight | undefined;
   /** Where hit-for-miss remembers this kind of request. */
   readonly hitForMissId: string;
 }
@@ -35,6 +35,7 @@ const PASSING_REFUSALS: ReadonlySet<Refusal> = new Set([
   'reserved',
   'aborted',
   'incomplete',
+  'failed',
 ]);
 
 /** A response that takes longer is not stored, so that another request may try. */
@@ -70,7 +71,7 @@ export function claim(cache: Cache, stake: Stake, onSettled: (why: Refusal) => v
     reservation = undefined;
     if (!PASSING_REFUSALS.has(why)) hitForMiss.set(hitForMissId, why);
     if (right !== undefined) giveBack(right, why);
-    settle(undefined, why);
+    settle(why === 'failed' ? why : undefined, why);
   }
 
   /** Others hear the reason first, or they would ask the handler one after the other. */
@@ -79,8 +80,8 @@ export function claim(cache: Cache, stake: Stake, onSettled: (why: Refusal) => v
     await right.cancel().catch(() => {});
   }
 
-  function settle(entry: Entry | undefined, why: Refusal): void {
-    flight?.land(entry);
+  function settle(landing: Landing | undefined, why: Refusal): void {
+    flight?.land(landing);
     onSettled(why);
   }
 

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Cache } from './cache.js';
 import { claim, type Stake } from './claim.js';
 import { isConditional, isNotModified, withOwnCondition } from './conditional.js';
+import { silence } from './decoy.js';
 import { keepCookiesPrivate } from './departure.js';
 import type { Entry } from './entry.js';
 import {
@@ -16,17 +17,21 @@ import {
   updatedFields,
 } from './fields.js';
 import { currentAgeMs, type TimedResponse } from './freshness.js';
-import { type Answer, type Head, intercept } from './intercept.js';
-import { type Refusal, refusalToStore } from './policy.js';
+import { intercept } from './intercept.js';
+import type { Answer, Head } from './listener.js';
+import { isServerError, type Refusal, refusalToStore, useStale } from './policy.js';
 import { createRecorder } from './recorder.js';
 import { serveEntry } from './serve.js';
-import { type Account, type Forward, tell, tellInstead } from './trace.js';
+import type { StaleBecause } from './stale.js';
+import { type Account, type Forward, STALE_IF_ERROR, tell, tellInstead } from './trace.js';
 import type { Visit } from './visit.js';
 
 export interface Errand extends Stake {
   readonly forward: Forward;
   /** The stale response to validate. */
   readonly stored: Entry | undefined;
+  /** The stale response to serve when the handler fails, if it may be. */
+  readonly fallback: Entry | undefined;
 }
 
 type Recorded = TimedResponse & { readonly reason: string | undefined };
@@ -34,7 +39,7 @@ type Recorded = TimedResponse & { readonly reason: string | undefined };
 export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): void {
   const { rules, maxBodyBytes } = cache.settings;
   const { req, res, trace } = visit;
-  const { stored, forward } = errand;
+  const { stored, fallback, forward } = errand;
   const before = fieldsOf(res);
   const asked = req.headers;
   const requestedAtMs = Date.now();
@@ -43,15 +48,20 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   let recorded: Recorded | undefined;
   let told: Account = { forward };
   let validated: Entry | undefined;
+  /** The status that is not passed on. */
+  let failedStatus: number | undefined;
 
   trace.go(stored === undefined ? 'fetch' : 'validate');
   setHeaders(req, withOwnCondition(asked, stored?.fields ?? []));
   const { restore } = intercept(res, {
     mayAnswer: (status) =>
-      (status === 304 && stored !== undefined) || (status === 200 && isConditional(asked)),
+      (status === 304 && stored !== undefined) ||
+      (status === 200 && isConditional(asked)) ||
+      (isServerError(status) && staleUse('if-error') !== undefined),
     onHead,
     onBytes(bytes) {
-      if (claimed.refusal === undefined && validated === undefined && !recorder.add(bytes)) drop('too-big');
+      const isKept = claimed.refusal === undefined && validated === undefined && failedStatus === undefined;
+      if (isKept && !recorder.add(bytes)) drop('too-big');
     },
     onDeparture,
     onEnd,
@@ -59,6 +69,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
       setHeaders(req, asked);
       drop('aborted');
     },
+    onGivenUp: staleUse('closed') && onGivenUp,
   });
   visit.next();
 
@@ -68,6 +79,10 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
     const response = { ...head, requestedAtMs, receivedAtMs };
     if (head.status === 304 && stored !== undefined && !isTooLate) {
       validated = freshened(stored, changedSince(before, head.fields), response);
+      return 'nothing';
+    }
+    if (isServerError(head.status) && !isTooLate && staleUse('if-error') !== undefined) {
+      failedStatus = head.status;
       return 'nothing';
     }
     const refusal = refusalOf(response);
@@ -102,6 +117,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
 
   function onEnd(): void {
     if (validated !== undefined) serveValidated(validated);
+    else if (failedStatus !== undefined) serveStale('if-error');
     else if (recorded !== undefined && claimed.refusal === undefined) storeRecorded(recorded);
     else drop('incomplete');
   }
@@ -123,6 +139,27 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
     serveEntry(req, res, entry, currentAgeMs(entry, Date.now()), { forward, forwardStatus: 304, isStored });
     if (isStored) claimed.store(entry);
     else drop(refusal ?? 'reserved');
+  }
+
+  function onGivenUp(): void {
+    setHeaders(req, asked);
+    serveStale('closed');
+    silence(res);
+  }
+
+  function staleUse(because: StaleBecause) {
+    return fallback && useStale(fallback, asked, rules, Date.now(), because);
+  }
+
+  function serveStale(because: StaleBecause): void {
+    restore();
+    resetHeaders(before);
+    trace.go('serve');
+    const status = failedStatus === undefined ? {} : { forwardStatus: failedStatus };
+    const ageMs = currentAgeMs(fallback!, Date.now());
+    serveEntry(req, res, fallback!, ageMs, { forward, ...status, detail: STALE_IF_ERROR });
+    trace.end('stale', because);
+    drop('failed');
   }
 
   function drop(why: NonNullable<Refusal>): void {

@@ -1,8 +1,12 @@
 /** One handler run per page and variant in this process: whoever comes second waits for what the first one stores. */
+import type { Entry } from './entry.js';
 
-export interface Flight<T> {
-  /** What came of it: a stored entry, or nothing that others may use, or nothing so far and nobody should wait longer. */
-  readonly landed: Promise<T | undefined>;
+/** What those who wait get: the page, or the news that its handler failed; nothing when nobody may share it. */
+export type Landing = Entry | 'failed';
+
+export interface Flight {
+  /** What came of it, or nothing so far and nobody should wait longer. */
+  readonly landed: Promise<Landing | undefined>;
   /** The handler is done, and what is left is to store its answer. */
   readonly isLanding: boolean;
   startLanding(): void;
@@ -12,13 +16,13 @@ export interface Flight<T> {
    */
   expectEnd(onOverdue: () => void): void;
   /** At most the first call counts. */
-  land(result: T | undefined): void;
+  land(result: Landing | undefined): void;
 }
 
-export interface Flights<T> {
+export interface Flights {
   /** Another request's flight, if there is one. */
-  of(key: string, variant: string): Flight<T> | undefined;
-  start(key: string, variant: string): Flight<T>;
+  of(key: string, variant: string): Flight | undefined;
+  start(key: string, variant: string): Flight;
   /** Nobody joins the flights of a key any more: what they bring may be older than what was just changed. */
   forget(key: string): void;
 }
@@ -27,10 +31,10 @@ export interface Flights<T> {
 const WAIT_BUDGET_MS = 10_000;
 const END_BUDGET_MS = 250;
 
-export function createFlights<T>(): Flights<T> {
-  const byKey = new Map<string, Map<string, Flight<T>>>();
+export function createFlights(): Flights {
+  const byKey = new Map<string, Map<string, Flight>>();
 
-  function remove(key: string, variant: string, flight: Flight<T>): void {
+  function remove(key: string, variant: string, flight: Flight): void {
     const flights = byKey.get(key);
     if (flights?.get(variant) !== flight) return;
     flights.delete(variant);
@@ -40,8 +44,8 @@ export function createFlights<T>(): Flights<T> {
   return {
     of: (key, variant) => byKey.get(key)?.get(variant),
     start(key, variant) {
-      let resolve: (result: T | undefined) => void = () => {};
-      const landed = new Promise<T | undefined>((settle) => {
+      let resolve: (result: Landing | undefined) => void = () => {};
+      const landed = new Promise<Landing | undefined>((settle) => {
         resolve = settle;
       });
       let isLanding = false;
@@ -54,7 +58,7 @@ export function createFlights<T>(): Flights<T> {
         }, budgetMs).unref();
       }
 
-      const flight: Flight<T> = {
+      const flight: Flight = {
         landed,
         get isLanding() {
           return isLanding;
@@ -74,7 +78,7 @@ export function createFlights<T>(): Flights<T> {
           resolve(result);
         },
       };
-      const flights = byKey.get(key) ?? new Map<string, Flight<T>>();
+      const flights = byKey.get(key) ?? new Map<string, Flight>();
       byKey.set(key, flights.set(variant, flight));
       return flight;
     },

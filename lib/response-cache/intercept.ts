@@ -1,7 +1,8 @@
 /** Stands between a handler and its response: hears the head and the bytes, and may answer the client otherwise. */
 import type { ServerResponse } from 'node:http';
+import { decoySocket } from './decoy.js';
 import { beforeHeadLeaves } from './departure.js';
-import { type Fields, fieldsOf } from './fields.js';
+import { fieldsOf } from './fields.js';
 import { onHangUp } from './hangup.js';
 import {
   argumentsOf,
@@ -13,40 +14,7 @@ import {
   NOT_IN_304,
   stateLength,
 } from './head.js';
-
-/** Status line and headers, as they stand when the handler commits to them. */
-export interface Head {
-  readonly status: number;
-  /** The reason phrase, where the handler chose one. */
-  readonly reason: string | undefined;
-  readonly fields: Fields;
-}
-
-/**
- * What the client gets: what the handler sends, at once or after something (then nothing more is heard); a 304 without
- * a body; nothing from the handler.
- */
-export type Answer = 'as-is' | 'not-modified' | 'nothing' | { readonly after: Promise<unknown> };
-
-export interface Listener {
-  /** Whether `onHead` wants to answer otherwise than `as-is` to this status: its head is then judged before any byte. */
-  mayAnswer(status: number): boolean;
-  /** `isTooLate`: node is writing already, and nothing but `as-is` will do. */
-  onHead(head: Head, isTooLate: boolean): Answer;
-  /** The body, piece by piece: valid during the call only. It may begin before the head, where others hold that back. */
-  onBytes(bytes: Uint8Array): void;
-  /** The head leaves for the client, with what middlewares before this one added to it. */
-  onDeparture?(): void;
-  /** The handler called `end` and the head has left; at most once, and then `onClose` is not called. */
-  onEnd(): void;
-  /** The connection closed before that, or something else answered instead. */
-  onClose(): void;
-}
-
-export interface Interception {
-  /** Gives the response the methods back that it had, past whatever was wrapped around them since. */
-  restore(): void;
-}
+import type { Answer, Interception, Listener } from './listener.js';
 
 export function intercept(res: ServerResponse, listener: Listener): Interception {
   const own = { writeHead: res.writeHead, write: res.write, end: res.end, flushHeaders: res.flushHeaders };
@@ -78,6 +46,7 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
     answer = listener.onHead({ status, reason: chosen, fields: fieldsOf(res) }, hasWritten);
     const sent = reason === undefined ? [status] : [status, reason];
     if (answer === 'nothing') return res;
+    putBackSocket?.();
     sentStatus = answer === 'not-modified' ? 304 : status;
     if (answer === 'not-modified') return sendNotModified();
     if (answer === 'as-is') return sendHead(sent);
@@ -128,6 +97,7 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
   beforeHeadLeaves(res, depart);
   res.once('close', onClose);
   const forgetSocket = onHangUp(res.req.socket, onClose);
+  const putBackSocket = listener.onGivenUp && decoySocket(res, onGivenUp);
   return {
     restore() {
       stop();
@@ -139,6 +109,12 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
     isOff = true;
     res.off('close', onClose);
     forgetSocket();
+    putBackSocket?.();
+  }
+
+  function onGivenUp(): void {
+    stop();
+    listener.onGivenUp?.();
   }
 
   function onClose(): void {

@@ -2,8 +2,9 @@
 import { invalidOption } from '../core/errors.js';
 import type { Cache } from './cache.js';
 import { linesOf } from './fields.js';
-import { type Answer, type Head, intercept } from './intercept.js';
+import { intercept } from './intercept.js';
 import { idOfReference, idsOfUrl, pageKey } from './key.js';
+import type { Answer, Head } from './listener.js';
 import { isInvalidatingStatus } from './policy.js';
 import { tell } from './trace.js';
 import type { Visit } from './visit.js';

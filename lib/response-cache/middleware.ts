@@ -90,7 +90,7 @@ async function decide(
   trace.go(stored === undefined ? 'miss' : 'stale');
   const forward = whyForward(found, stored !== undefined);
   if (req.method === 'HEAD') return () => pass(visit, forward);
-  return approach(cache, visit, { found, stored, forward, mayWait });
+  return approach(cache, visit, { found, stored, fallback: entry, forward, mayWait });
 }
 
 function whyForward({ entry, keptVary }: Found, isStale: boolean): Forward {

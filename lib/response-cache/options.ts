@@ -43,6 +43,13 @@ export interface ResponseCacheOptions {
   readonly maxBodyBytes?: number;
   /** Variants of one page to keep. Default 64. */
   readonly maxVariants?: number;
+  /**
+   * How long a page may be served after its freshness lifetime when its handler fails (500, 502, 503, 504, or it closes
+   * the connection with nothing sent), in milliseconds, unless it says stale-if-error itself. Not under no-cache,
+   * must-revalidate, proxy-revalidate and s-maxage. RFC 5861, 4. Default: not at all; under `rfc9111` an hour when the
+   * connection was closed.
+   */
+  readonly staleIfErrorMs?: number;
   /** Requests that the cache leaves alone. Default: none. */
   skip?(req: IncomingMessage): boolean;
   /** Host names, with their port where it is not the scheme's own, that are cached; others pass. Default: any. */
@@ -80,9 +87,12 @@ export function resolveOptions(options: ResponseCacheOptions): Settings {
     rules: {
       profile,
       isPublic: flag('public', options.public),
-      ttlMs: ttl === undefined ? undefined : positive('ttl', ttl, 'milliseconds'),
+      ttlMs: optional('ttl', ttl),
       statuses: statuses === undefined ? undefined : errorStatuses(statuses),
       allowsHeuristics: profile === 'rfc9111',
+      swrMs: undefined,
+      staleIfErrorMs: optional('staleIfErrorMs', options.staleIfErrorMs),
+      servesStaleWhenClosed: profile === 'rfc9111',
     },
     key: key?.bind(options),
     vary: headerNames(vary),
@@ -97,6 +107,10 @@ export function resolveOptions(options: ResponseCacheOptions): Settings {
 function flag(name: string, given: unknown = false): boolean {
   if (typeof given !== 'boolean') throw invalidOption(name, given, 'Use true or false.');
   return given;
+}
+
+function optional(name: string, given: unknown): number | undefined {
+  return given === undefined ? undefined : positive(name, given, 'milliseconds');
 }
 
 function positive(name: string, given: unknown, unit: string): number {

@@ -3,11 +3,12 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { type Directives, deltaSeconds, directivesOf, parseCacheControl } from './cache-control.js';
 import { linesOf } from './fields.js';
 import { currentAgeMs, freshnessLifetime, type LifetimeRules, type TimedResponse } from './freshness.js';
+import { forbidsStale, longestStaleMs, type StaleBecause, type StaleRules, staleWindowMs } from './stale.js';
 import { parseVary } from './vary.js';
 
 export type Profile = 'safe' | 'rfc9111';
 
-export interface Rules extends LifetimeRules {
+export interface Rules extends LifetimeRules, StaleRules {
   readonly profile: Profile;
   /** The route says that its pages are the same for everybody. */
   readonly isPublic: boolean;
@@ -67,6 +68,32 @@ export function useOf(stored: TimedResponse, request: IncomingHttpHeaders, rules
   return hasValidator(stored) ? { may: 'validate' } : { may: 'nothing' };
 }
 
+/** RFC 5861: a stored response that is stale, served all the same. Undefined when it may not be. */
+export function useStale(
+  stored: TimedResponse,
+  request: IncomingHttpHeaders,
+  rules: Rules,
+  nowMs: number,
+  because: StaleBecause,
+): Extract<Use, { may: 'serve' }> | undefined {
+  if (refusalToShare(request, stored, rules) !== undefined) return undefined;
+  const { directives } = directivesOf(stored.fields);
+  const wishes = wishesOf(request, rules);
+  const ageMs = currentAgeMs(stored, nowMs);
+  const ttlMs = freshnessLifetime(stored, rules).lifetimeMs - ageMs;
+  const wantsLess = wishes.has('no-cache') || wishes.has('min-fresh') || !isYoungEnough(wishes, ageMs);
+  if (forbidsStale(directives) || wantsLess) return undefined;
+  // RFC 5861, 4: a request may say it too, for itself.
+  const wishMs = because === 'while-revalidate' ? 0 : (deltaSeconds(wishes, 'stale-if-error') ?? 0) * 1000;
+  const windowMs = Math.max(wishMs, staleWindowMs(directives, rules, because));
+  return -ttlMs < windowMs ? { may: 'serve', ageMs, ttlMs, isFresh: false } : undefined;
+}
+
+/** RFC 5861, 4: what counts as an error. */
+export function isServerError(status: number): boolean {
+  return [500, 502, 503, 504].includes(status);
+}
+
 /** RFC 9111, 5.2.1.7: only-if-cached wants a stored response or 504. No header of a client counts in the safe profile. */
 export function wantsOnlyStored(request: IncomingHttpHeaders, rules: Rules): boolean {
   return wishesOf(request, rules).has('only-if-cached');
@@ -94,7 +121,11 @@ function hasValidator({ fields }: TimedResponse): boolean {
 /** How long an entry is worth keeping; what can be validated outlives its freshness. */
 export function keepForMs(response: TimedResponse, rules: Rules, nowMs: number): number {
   const freshForMs = freshnessLifetime(response, rules).lifetimeMs - currentAgeMs(response, nowMs);
-  const staleForMs = hasValidator(response) ? KEEP_FOR_VALIDATION_MS : 0;
+  const { directives } = directivesOf(response.fields);
+  const staleForMs = Math.max(
+    hasValidator(response) ? KEEP_FOR_VALIDATION_MS : 0,
+    longestStaleMs(directives, rules),
+  );
   return Math.min(Math.max(0, freshForMs) + staleForMs, MAX_KEEP_MS);
 }
 
@@ -127,7 +158,7 @@ function isEventStream({ fields }: TimedResponse): boolean {
 function isOfUse(response: TimedResponse, directives: Directives, rules: Rules): boolean {
   const { lifetimeMs, source } = freshnessLifetime(response, rules);
   if (source === 'none' && !directives.has('no-cache') && !directives.has('public')) return false;
-  if (hasValidator(response)) return true;
+  if (hasValidator(response) || longestStaleMs(directives, rules) > 0) return true;
   return !directives.has('no-cache') && lifetimeMs > currentAgeMs(response, response.receivedAtMs);
 }
 
@@ -147,10 +178,7 @@ function isYoungEnough(wishes: Directives, ageMs: number): boolean {
 function isFreshEnough(wishes: Directives, directives: Directives, ttlMs: number): boolean {
   const minFreshMs = (deltaSeconds(wishes, 'min-fresh') ?? 0) * 1000;
   if (ttlMs > 0 && ttlMs >= minFreshMs) return true;
-  const isForbidden = ['must-revalidate', 'proxy-revalidate', 's-maxage'].some((name) =>
-    directives.has(name),
-  );
-  if (isForbidden || !wishes.has('max-stale') || minFreshMs > 0) return false;
+  if (forbidsStale(directives) || !wishes.has('max-stale') || minFreshMs > 0) return false;
   const isUnbounded = wishes.get('max-stale')?.[0] === '';
   return isUnbounded || -ttlMs <= (deltaSeconds(wishes, 'max-stale') ?? 0) * 1000;
 }

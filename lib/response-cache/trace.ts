@@ -18,6 +18,9 @@ type Verb =
 /** Why the handler was asked (RFC 9211, 2.2). */
 export type Forward = 'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'request' | 'stale';
 
+/** The detail of an answer that the handler failed to give. */
+export const STALE_IF_ERROR = 'stale-if-error';
+
 /** What Cache-Status says about one answer. */
 export interface Account {
   /** Answered from the store; seconds of freshness left. */

@@ -9,6 +9,9 @@ const SAFE: Rules = {
   ttlMs: undefined,
   statuses: undefined,
   allowsHeuristics: false,
+  swrMs: undefined,
+  staleIfErrorMs: undefined,
+  servesStaleWhenClosed: false,
 };
 const LETTER: Rules = { ...SAFE, profile: 'rfc9111', allowsHeuristics: true };
 

@@ -1,0 +1,50 @@
+/** Keeps the connection of a handler that gives up by closing it: its response can still be answered otherwise. */
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+const CLOSING: ReadonlySet<PropertyKey> = new Set(['destroy', 'destroySoon', 'resetAndDestroy']);
+
+/** `onGivenUp` hears once instead. Returns what puts everything back. */
+export function decoySocket(res: ServerResponse, onGivenUp: () => void): () => void {
+  const { socket, destroy } = res;
+  // A response that waits for its turn on the connection has none yet.
+  if (socket === null) return () => {};
+  let isOver = false;
+
+  function giveUp<Self>(this: Self): Self {
+    if (!isOver) {
+      putBack();
+      onGivenUp();
+    }
+    return this;
+  }
+
+  const decoy = new Proxy(socket, {
+    get(target, name) {
+      if (CLOSING.has(name)) return giveUp;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+    set: (target, name, value) => Reflect.set(target, name, value, target),
+  });
+  setSocket(res, decoy);
+  res.destroy = giveUp as typeof res.destroy;
+
+  function putBack(): void {
+    isOver = true;
+    if (res.socket === decoy) setSocket(res, socket!);
+    if (res.destroy === giveUp) res.destroy = destroy;
+  }
+  return putBack;
+}
+
+/** For a response that has been answered: whatever its handler still sends goes nowhere, and is no error. */
+export function silence(res: ServerResponse): void {
+  const mute = () => res;
+  Object.assign(res, { writeHead: mute, write: () => false, end: mute, flushHeaders: mute });
+}
+
+/** Typed as read-only, but node itself sets it. */
+function setSocket(res: ServerResponse, socket: Socket): void {
+  (res as { socket: Socket | null }).socket = socket;
+}
