@@ -132,7 +132,7 @@ export function createCache(options: CacheOptions = {}): Cache {
       await writers.drop(spelled);
       return false;
     }
-    const isStored = await store.put(spelled, FIELD, bytes, ttlMs).catch(passTrouble);
+    const isStored = await store.put(spelled, FIELD, bytes, { ttlMs }).catch(passTrouble);
     // What was there before may be there still, or again.
     if (isStored === undefined) writers.remember(spelled, newToken());
     filler.forget(spelled);
@@ -159,8 +159,8 @@ export function createCache(options: CacheOptions = {}): Cache {
       function storeWith(value): EndMark {
         const bytes = format.encode(value);
         const ttlMs = ttlOf(value, lifetime);
-        if (ttlMs === 0) return (marked, token) => store.unmark(marked, token);
-        return (marked, token) => store.unmarkWith(marked, token, FIELD, bytes, ttlMs);
+        if (ttlMs === 0) return (mark) => store.unmark(mark.key, mark.token);
+        return (mark) => store.unmarkWith(mark, FIELD, bytes, { ttlMs });
       },
     );
   }
@@ -194,8 +194,11 @@ export function createCache(options: CacheOptions = {}): Cache {
   }
 }
 
-function openStore({ client, deadlineMs, maxBytes }: ResolvedOptions): FillStore {
-  if (client !== undefined) return redisFillStore(guardRedis(client, { feature: 'cache-aside', deadlineMs }));
+function openStore({ client, deadlineMs, maxBytes, keyPrefix }: ResolvedOptions): FillStore {
+  if (client !== undefined)
+    return redisFillStore(guardRedis(client, { feature: 'cache-aside', deadlineMs }), {
+      tagPrefix: `${keyPrefix}#`,
+    });
   warnInProcessOnly('cache-aside');
   return memoryFillStore({ maxBytes });
 }

@@ -1,5 +1,5 @@
 /** The `ioredis` package (5 and later) behind our interface: its client and cluster. */
-import type { Redis, ReplyType } from './redis.js';
+import { type Redis, type ReplyType, timeUs } from './redis.js';
 import { type ScanStep, scanKeys } from './scan.js';
 
 /** The part of ioredis that we use. */
@@ -18,7 +18,7 @@ export interface IoredisClient {
 
 type Command = (...args: readonly unknown[]) => Promise<unknown>;
 type IoredisCommands = IoredisClient & { readonly options?: { readonly keyPrefix?: string } } & Record<
-    'evalshaBuffer' | 'evalBuffer' | 'get' | 'hmgetBuffer' | 'unlink' | 'ping' | 'scan',
+    'evalshaBuffer' | 'evalBuffer' | 'get' | 'hmgetBuffer' | 'unlink' | 'ping' | 'scan' | 'time',
     Command
   >;
 type IoredisSubscriber = IoredisCommands & {
@@ -57,6 +57,8 @@ export function fromIoredis(given: IoredisClient): Redis {
     unlink: (key) => client.unlink(key) as Promise<number>,
     ping: () => client.ping(),
     scan: (pattern, count) => scanNodes(client, pattern, count),
+    latestTimeUs: async () =>
+      Math.max(...(await Promise.all(mastersOf(client).map((node) => node.time()))).map(timeUs)),
     subscribe: (channel, onMessage) => subscribe(client as IoredisSubscriber, channel, onMessage),
   };
 }
@@ -84,9 +86,12 @@ async function subscribe(
   };
 }
 
+function mastersOf(client: IoredisCommands): readonly IoredisCommands[] {
+  return 'nodes' in client ? (client as IoredisCluster).nodes('master') : [client];
+}
+
 async function* scanNodes(client: IoredisCommands, pattern: string, count: number): AsyncIterable<string[]> {
-  const nodes = 'nodes' in client ? (client as IoredisCluster).nodes('master') : [client];
-  for (const node of nodes) {
+  for (const node of mastersOf(client)) {
     const step: ScanStep = async (cursor, match, size) => {
       const reply = await node.scan(cursor, 'MATCH', match, 'COUNT', size);
       const [next, keys] = reply as [string, string[]];

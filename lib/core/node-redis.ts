@@ -1,5 +1,5 @@
 /** The `redis` package (5 and later) behind our interface: its client, pool, sentinel and cluster. */
-import type { Redis, RedisArgument, ReplyType } from './redis.js';
+import { type Redis, type RedisArgument, type ReplyType, timeUs } from './redis.js';
 import { type ScanStep, scanKeys } from './scan.js';
 
 interface EvalOptions {
@@ -96,6 +96,11 @@ export function fromNodeRedis(client: NodeRedisClient): Redis {
     // redis 6 sends a cluster's PING to every node; one that is away must not hide the others.
     ping: () => ('masters' in client ? text.exists(PROBE_KEY + Math.random()) : text.ping()),
     scan: (pattern, count) => scanNodes(text, pattern, count),
+    async latestTimeUs() {
+      const times: number[] = [];
+      for await (const node of nodesOf(text)) times.push(timeUs(await node.eval(TIME_LUA, NO_KEYS)));
+      return Math.max(...times);
+    },
     subscribe: (channel, onMessage) => subscribe(client as NodeRedisSubscriber, channel, onMessage),
   };
 }
@@ -160,6 +165,10 @@ async function* nodesOf(client: NodeRedisCommands): AsyncIterable<NodeRedisComma
   const cluster = client as NodeRedisCluster;
   for (const master of cluster.masters) yield await cluster.nodeClient(master);
 }
+
+/** TIME itself replies a Date in some versions, which keeps no microseconds. */
+const TIME_LUA = "return redis.call('TIME')";
+const NO_KEYS: EvalOptions = { keys: [], arguments: [] };
 
 function isPool(client: NodeRedisClient): client is NodeRedisPool {
   return 'execute' in client && !('duplicate' in client);

@@ -29,6 +29,8 @@ export interface Redis {
   unlink(key: string): Promise<number>;
   /** The health probe's command: PING, on a cluster to any one node. */
   ping(): Promise<unknown>;
+  /** What time it is in microseconds; on a cluster the latest of what its masters say, and all must say so. */
+  latestTimeUs(): Promise<number>;
   /** Keys that match a glob pattern, page by page, from every master of a cluster. */
   scan(pattern: string, count: number): AsyncIterable<string[]>;
   /**
@@ -36,4 +38,10 @@ export interface Redis {
    * confirmed it, however long that takes; reconnects by itself, but what is published meanwhile is lost.
    */
   subscribe(channel: string, onMessage: (message: string) => void): Promise<() => Promise<void>>;
+}
+
+/** The reply of TIME, seconds and microseconds. */
+export function timeUs(reply: unknown): number {
+  const [seconds, microseconds] = reply as [unknown, unknown];
+  return Number(String(seconds)) * 1_000_000 + Number(String(microseconds));
 }

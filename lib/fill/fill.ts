@@ -53,7 +53,7 @@ export class Filler {
   /** What the key holds, in a box; undefined when there is nothing that may be served. */
   async find<Value>(request: FindRequest<Value>): Promise<{ readonly value: Value } | undefined> {
     const reading = await this.#look(request);
-    return decodeFound(request, reading?.values[0]);
+    return decodeFound(request, reading?.values[0]?.bytes);
   }
 
   /** What the key holds, else what `load` returns; rejects with what `load` rejects with, and with nothing else. */
@@ -63,7 +63,7 @@ export class Filler {
       const reading = await this.#look(request);
       if (reading === undefined) return this.#loadInOutage(request, giveUpAt);
       if (reading.isMarked) return this.getAround(request);
-      const found = decodeFound(request, reading.values[0]);
+      const found = decodeFound(request, reading.values[0]?.bytes);
       if (found !== undefined) return { value: found.value, outcome: 'hit' };
 
       const flight = this.#fills.find(request.key);
@@ -106,10 +106,10 @@ export class Filler {
       if (lease !== undefined) {
         // Whoever still sees this lease asks before any write that could make the loaded value an old one.
         rules.mayShare = (leaseSeen) => leaseSeen === lease.token;
-        const found = decodeFound(request, lease.found);
+        const found = decodeFound(request, lease.found?.bytes);
         if (found === undefined) return this.#loadUnder(lease, request);
         giveBack(this.#store, lease);
-        return { bytes: lease.found as Buffer, outcome: 'hit' };
+        return { bytes: lease.found?.bytes as Buffer, outcome: 'hit' };
       }
       if (performance.now() > giveUpAt) break;
 
@@ -117,7 +117,7 @@ export class Filler {
       await sleep(pauseMs * (0.5 + Math.random() / 2), undefined, { ref: false });
       const reading = await this.#look(request);
       if (reading === undefined || reading.isMarked) break;
-      const bytes = reading.values[0] ?? null;
+      const bytes = reading.values[0]?.bytes ?? null;
       if (bytes !== null && decodeFound(request, bytes) !== undefined) return { bytes, outcome: 'hit' };
     }
     rules.mayShare = () => false;

@@ -1,13 +1,28 @@
 /** What all scripts of the fill store share: how a key's hash is read, and what its bookkeeping fields mean. */
 
+/** The time in microseconds, by which purges and the loads they concern are told apart; `%.0f` keeps all 16 digits. */
+export const clockLua = `
+local function now_us()
+  local time = redis.call('TIME')
+  return time[1] * 1000000 + time[2]
+end
+`;
+
 /**
- * A key is one hash: values in fields of their own, `lease:<field>` = `<token> <expiry>`, `mark` = `<token>:<expiry>`
- * of every writer at work, one space between, with a `!` in front once writers overlapped. All by Redis' clock, in ms.
+ * A key is one hash: values in fields of their own, `tags:<field>` = `<since> <tag> <tag>...`, `expired:<field>` where
+ * the value was purged softly, `lease:<field>` = `<token> <expiry>`, `mark` = `<token>:<expiry>` of every writer at
+ * work, one space between, with a `!` in front once writers overlapped. All by Redis' clock; expiries in ms.
  */
 export const hashLua = `
+${clockLua}
 local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  return math.floor(now_us() / 1000)
+end
+
+local function is_value(field)
+  if field == 'mark' then return false end
+  local kind = string.match(field, '^(%l+):')
+  return kind ~= 'lease' and kind ~= 'tags' and kind ~= 'expired'
 end
 
 -- Fields of the hash; all absent when something of another type lies there, which then goes.
@@ -52,10 +67,12 @@ local function keep_only_marks(key, live, is_contended)
 end
 
 -- One field's shorter life never cuts another's short.
-local function store_value(key, field, value, ttl_ms)
+local function store_value(key, field, value, ttl_ms, tags, since)
   redis.call('HSET', key, field, value)
-  redis.call('HDEL', key, 'lease:' .. field, 'mark')
-  if redis.call('HLEN', key) == 1 or redis.call('PTTL', key) < ttl_ms then
+  redis.call('HDEL', key, 'lease:' .. field, 'tags:' .. field, 'expired:' .. field, 'mark')
+  local is_alone = redis.call('HLEN', key) == 1
+  if tags ~= '' then redis.call('HSET', key, 'tags:' .. field, string.format('%.0f %s', since, tags)) end
+  if is_alone or redis.call('PTTL', key) < ttl_ms then
     redis.call('PEXPIRE', key, ttl_ms)
   end
 end

@@ -22,7 +22,7 @@ export async function loadUnder(
   try {
     const loaded = await load();
     stopKeeping();
-    if (loaded.ttlMs > 0) await store.commit(lease, loaded.value, loaded.ttlMs).catch(passTrouble);
+    if (loaded.ttlMs > 0) await store.commit(lease, loaded.value, { ttlMs: loaded.ttlMs }).catch(passTrouble);
     else giveBack(store, lease);
     return loaded;
   } catch (error) {

@@ -1,6 +1,8 @@
 /** The fill store of one process: what fits into so many bytes, the least recently used going first. */
 import { LRUCache } from 'lru-cache';
-import type { FillStore, Lease, Limit } from './store.js';
+import { MemoryTags } from './memory-tags.js';
+import type { FillStore, Found, Keeping, Lease } from './store.js';
+import { spellTag, type Tagging } from './tags.js';
 import { newToken } from './token.js';
 
 export interface MemoryFillStoreOptions {
@@ -10,9 +12,10 @@ export interface MemoryFillStoreOptions {
   readonly now?: () => number;
 }
 
-interface Value {
+interface Value extends Tagging {
   readonly bytes: Buffer;
   readonly expiresAt: number;
+  readonly isExpired: boolean;
 }
 
 interface Holder {
@@ -40,10 +43,14 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
   const leases = new LRUCache<string, Map<string, Holder>>({ max: MAX_LEASED_KEYS });
   // Never evicted: a lost mark would let an old value in. There are as many as writers at work.
   const marks = new Map<string, Marks>();
+  const tags = new MemoryTags(now);
 
-  function liveValue(key: string, field: string): Buffer | null {
+  function liveValue(key: string, field: string): Found | null {
     const value = values.get(key)?.get(field);
-    return value !== undefined && value.expiresAt > now() ? value.bytes : null;
+    if (value === undefined || value.expiresAt <= now()) return null;
+    const verdict = tags.judge(value);
+    if (verdict === 'gone') return null;
+    return { bytes: value.bytes, tags: value.names, isExpired: value.isExpired || verdict === 'expired' };
   }
 
   function liveMarks(key: string): Marks | undefined {
@@ -66,8 +73,13 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
     if (held?.size === 0) leases.delete(key);
   }
 
-  function store(key: string, field: string, bytes: Buffer, ttlMs: number, limit?: Limit): void {
+  /** False when a tag was purged since. */
+  function store(key: string, field: string, bytes: Buffer, keeping: Keeping, since: number): boolean {
+    const { ttlMs, limit } = keeping;
+    const names = (keeping.tags ?? []).map(spellTag);
     endLease(key, field);
+    tags.enter(names);
+    if (tags.judge({ names, since }) === 'gone') return false;
     const fields = new Map(values.get(key));
     fields.delete(field);
     const most = (limit?.maxValues ?? Infinity) + Number(fields.has(limit?.spare ?? ''));
@@ -75,7 +87,9 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
       const mustGo = fields.size >= most && name !== limit?.spare;
       if (mustGo || expiresAt <= now()) fields.delete(name);
     }
-    values.set(key, fields.set(field, { bytes, expiresAt: now() + ttlMs }));
+    const value = { bytes, expiresAt: now() + ttlMs, names, since, isExpired: false };
+    values.set(key, fields.set(field, value));
+    return true;
   }
 
   function forget(key: string): boolean {
@@ -103,6 +117,8 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
   }
 
   return {
+    now,
+
     read: async (key, fields) => readKey(key, fields),
 
     readMany: async (keys, fields) => keys.map((key) => readKey(key, fields)),
@@ -114,7 +130,7 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
       const token = newToken();
       const held = leases.get(key) ?? new Map<string, Holder>();
       leases.set(key, held.set(field, { token, expiresAt: now() + leaseMs }));
-      return { key, field, token, found: liveValue(key, field) };
+      return { key, field, token, since: tags.tick(), found: liveValue(key, field) };
     },
 
     async renew(lease, leaseMs) {
@@ -123,24 +139,19 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
       return true;
     },
 
-    async commit(lease, value, ttlMs, limit) {
-      if (!holds(lease)) return false;
-      store(lease.key, lease.field, value, ttlMs, limit);
-      return true;
+    async commit(lease, value, keeping) {
+      return holds(lease) && store(lease.key, lease.field, value, keeping, lease.since);
     },
 
     async release(lease) {
       if (holds(lease)) endLease(lease.key, lease.field);
     },
 
-    async put(key, field, value, ttlMs) {
+    async put(key, field, value, keeping) {
       const marked = liveMarks(key);
-      if (marked !== undefined) {
-        marked.isContended = true;
-        return false;
-      }
-      store(key, field, value, ttlMs);
-      return true;
+      if (marked === undefined) return store(key, field, value, keeping, tags.tick());
+      marked.isContended = true;
+      return false;
     },
 
     async drop(key) {
@@ -149,12 +160,23 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
       return forget(key);
     },
 
+    async expire(key) {
+      const marked = liveMarks(key);
+      if (marked !== undefined) marked.isContended = true;
+      const had = [...(values.get(key) ?? [])];
+      forget(key);
+      if (had.length > 0)
+        values.set(key, new Map(had.map(([field, value]) => [field, { ...value, isExpired: true }])));
+      return had.length > 0;
+    },
+
     async mark(key, token, markMs) {
       forget(key);
       const marked = liveMarks(key) ?? { expiries: new Map(), isContended: false };
       marked.expiries.set(token, now() + markMs);
       if (marked.expiries.size > 1) marked.isContended = true;
       marks.set(key, marked);
+      return { key, token, since: tags.tick() };
     },
 
     async keepMark(key, token, markMs) {
@@ -170,12 +192,15 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
       endMark(key, token);
     },
 
-    async unmarkWith(key, token, field, value, ttlMs) {
+    async unmarkWith({ key, token, since }, field, value, keeping) {
       forget(key);
-      if (!endMark(key, token)) return false;
-      store(key, field, value, ttlMs);
-      return true;
+      return endMark(key, token) && store(key, field, value, keeping, since);
     },
+
+    purgeTag: async (tag) => tags.purge(spellTag(tag)),
+    expireTag: async (tag) => tags.expire(spellTag(tag)),
+    markTag: async (tag, token, markMs) => tags.mark(spellTag(tag), token, markMs),
+    unmarkTag: async (tag, token) => tags.unmark(spellTag(tag), token),
   };
 }
 

@@ -1,115 +1,155 @@
 /** The fill store that all processes share: one hash per key, every change one script on that key alone. */
 import type { Guard } from '../core/guard.js';
-import type { Redis, RedisArgument, ReplyType } from '../core/redis.js';
+import type { RedisArgument, ReplyType } from '../core/redis.js';
 import { runScript, type Script } from '../core/script.js';
+import { RedisClock } from './clock.js';
 import { acquireScript, commitScript, putScript, releaseScript, renewScript } from './lease.lua.js';
-import { dropScript, markScript, unmarkScript } from './mark.lua.js';
+import { dropScript, expireScript, markScript, unmarkScript } from './mark.lua.js';
 import { Orphans } from './orphans.js';
-import type { FillStore, Lease, Reading } from './store.js';
+import { RedisReader } from './redis-reading.js';
+import type { FillStore, Keeping, Lease } from './store.js';
+import { enterTagScript, purgeTagScript } from './tag.lua.js';
+import { spellTag } from './tags.js';
 import { newToken } from './token.js';
 
-const A_DAY_MS = 24 * 60 * 60_000;
+export interface RedisFillStoreOptions {
+  /** What comes before the names of tags in Redis, so that they are no other keys. */
+  readonly tagPrefix: string;
+}
+
+type What = readonly [field: string, value: RedisArgument];
 
 /** Every call goes through `guard`, and rejects as it does (ERS_REDIS_UNAVAILABLE, ERS_REDIS_REFUSED). */
-export function redisFillStore(guard: Guard): FillStore {
-  function run(script: Script, key: string, args: readonly RedisArgument[], reply: ReplyType = 'text') {
-    return guard.run((redis) => runScript(redis, script, [key], args, reply));
+export function redisFillStore(guard: Guard, { tagPrefix }: RedisFillStoreOptions): FillStore {
+  const clock = new RedisClock();
+  const reader = new RedisReader(guard, clock, tagPrefix);
+  const isCluster = guard.redis.hasManyNodes;
+
+  function run(script: Script, keys: readonly string[], args: readonly RedisArgument[], reply?: ReplyType) {
+    return guard.run((redis) => runScript(redis, script, keys, args, reply));
   }
 
-  async function store(script: Script, key: string, args: readonly RedisArgument[]): Promise<boolean> {
-    return (await run(script, key, args)) === 1;
+  async function says1(script: Script, key: string, args: readonly RedisArgument[]): Promise<boolean> {
+    return (await run(script, [key], args)) === 1;
   }
 
   function release({ key, field, token }: Pick<Lease, 'key' | 'field' | 'token'>) {
-    return run(releaseScript, key, [field, token]);
+    return run(releaseScript, [key], [field, token]);
   }
 
   const orphans = new Orphans(guard, release);
 
-  return {
-    read: (key, fields) => guard.run((redis) => readKey(redis, key, fields)),
+  /** On a cluster the records of tags are on other nodes: entered before, and looked at again after. */
+  async function store(script: Script, key: string, [field, value]: What, by: By): Promise<boolean> {
+    const { ttlMs, tags = [], limit } = by.keeping;
+    const names = [...new Set(tags.map(spellTag))];
+    const records = names.map((name) => tagPrefix + name);
+    const limits = limit === undefined ? [] : [String(limit.maxValues), limit.spare];
+    const args = [field, value, wholeMs(ttlMs), names.join(' '), by.token, String(by.since), ...limits];
+    if (!isCluster || records.length === 0) return (await run(script, [key, ...records], args)) === 1;
 
-    // Sent in one tick: node-redis pipelines these by itself, ioredis writes them to the socket one after the other.
-    readMany: (keys, fields) =>
-      guard.run((redis) => Promise.all(keys.map((key) => readKey(redis, key, fields)))),
+    const isGone = () => Promise.all(records.map((record) => isTagGone(record, by)));
+    if ((await isGone()).includes(true)) return false;
+    if ((await run(script, [key], args)) !== 1) return false;
+    return !(await isGone()).includes(true);
+  }
+
+  function isTagGone(record: string, { since, keeping }: By): Promise<boolean> {
+    return says1(enterTagScript, record, [String(since), wholeMs(keeping.ttlMs)]);
+  }
+
+  function latestTimeUs(): Promise<number> {
+    return guard.run((redis) => redis.latestTimeUs());
+  }
+
+  async function unmark(key: string, token: string): Promise<void> {
+    await run(unmarkScript, [key], ['', '', '0', '', token, '0']);
+  }
+
+  async function changeTag(tag: string, act: string, token = '', markMs = 0): Promise<void> {
+    // Loads began by the clock of whichever node has their key.
+    const now = isCluster ? await latestTimeUs() : 0;
+    await run(purgeTagScript, [tagPrefix + spellTag(tag)], [act, String(now), token, String(markMs)]);
+  }
+
+  return {
+    now: () => clock.now(),
+
+    async read(key, fields) {
+      const [reading] = await reader.readMany([key], fields);
+      return reading!;
+    },
+
+    readMany: (keys, fields) => reader.readMany(keys, fields),
 
     async acquire(key, field, leaseMs) {
       const token = newToken();
       const reply = await orphans.watchTaking({ key, field, token }, () =>
-        run(acquireScript, key, [field, token, wholeMs(leaseMs)], 'bytes'),
+        run(acquireScript, [key], [field, token, wholeMs(leaseMs)], 'bytes'),
       );
       if (!Array.isArray(reply)) return undefined;
-      return { key, field, token, found: (reply[1] as Buffer | null | undefined) ?? null };
+      const [time, bytes = null, tags = null, expired = null] = reply as (Buffer | null)[];
+      const since = Number(time);
+      clock.learn(since);
+      return { key, field, token, since, found: await reader.judge(bytes, tags, expired).catch(() => null) };
     },
 
-    renew: ({ key, field, token }, leaseMs) => store(renewScript, key, [field, token, wholeMs(leaseMs)]),
+    renew: ({ key, field, token }, leaseMs) => says1(renewScript, key, [field, token, wholeMs(leaseMs)]),
 
-    commit(lease, value, ttlMs, limit) {
-      const { key, field, token } = lease;
-      const limits = limit === undefined ? [] : [String(limit.maxValues), limit.spare];
-      return orphans.watchEnding(lease, () =>
-        store(commitScript, key, [field, token, wholeMs(ttlMs), value, ...limits]),
-      );
+    commit(lease, value, keeping) {
+      return orphans.watchEnding(lease, async () => {
+        const isStored = await store(commitScript, lease.key, [lease.field, value], { ...lease, keeping });
+        if (!isStored && isCluster) await release(lease);
+        return isStored;
+      });
     },
 
     async release(lease) {
       await orphans.watchEnding(lease, () => release(lease));
     },
 
-    put: (key, field, value, ttlMs) => store(putScript, key, [field, wholeMs(ttlMs), value]),
+    async put(key, field, value, keeping) {
+      // Where one server has it all, the script looks at the clock itself.
+      const since = isCluster && keeping.tags?.length ? await latestTimeUs() : 0;
+      return store(putScript, key, [field, value], { keeping, token: '', since });
+    },
 
-    drop: (key) => store(dropScript, key, []),
+    drop: (key) => says1(dropScript, key, []),
+
+    expire: (key) => says1(expireScript, key, []),
 
     async mark(key, token, markMs) {
-      await run(markScript, key, [token, wholeMs(markMs), 'new']);
+      const since = Number(await run(markScript, [key], [token, wholeMs(markMs), 'new']));
+      clock.learn(since);
+      return { key, token, since };
     },
 
     async keepMark(key, token, markMs) {
-      await run(markScript, key, [token, wholeMs(markMs), 'kept']);
+      await run(markScript, [key], [token, wholeMs(markMs), 'kept']);
     },
 
-    async unmark(key, token) {
-      await run(unmarkScript, key, [token]);
+    unmark,
+
+    async unmarkWith(mark, field, value, keeping) {
+      const isStored = await store(unmarkScript, mark.key, [field, value], { ...mark, keeping });
+      if (!isStored && isCluster) await unmark(mark.key, mark.token);
+      return isStored;
     },
 
-    unmarkWith: (key, token, field, value, ttlMs) =>
-      store(unmarkScript, key, [token, field, wholeMs(ttlMs), value]),
+    purgeTag: (tag) => changeTag(tag, 'drop'),
+    expireTag: (tag) => changeTag(tag, 'expire'),
+    markTag: (tag, token, markMs) => changeTag(tag, 'mark', token, markMs),
+    unmarkTag: (tag, token) => changeTag(tag, 'unmark', token),
   };
+}
+
+interface By {
+  readonly keeping: Keeping;
+  readonly token: string;
+  readonly since: number;
 }
 
 /** Redis takes whole milliseconds, and 0 would delete. */
 function wholeMs(ms: number): string {
   return String(Math.max(1, Math.round(ms)));
-}
-
-/** A plain HMGET and no script: hits are the common case. */
-async function readKey(redis: Redis, key: string, fields: readonly string[]): Promise<Reading> {
-  const leases = fields.map((field) => `lease:${field}`);
-  const reply = await redis.hmGet(key, [...fields, ...leases, 'mark']).catch(asNothing);
-  const mark = reply.at(-1) ?? null;
-  return {
-    // A mark removes the values: one that is seen beside it was put there by somebody else.
-    values: fields.map((_, i) => (mark === null ? (reply[i] ?? null) : null)),
-    leases: fields.map((_, i) => tokenOf(reply[fields.length + i])),
-    isMarked: mark !== null && mayStand(mark),
-  };
-}
-
-/**
- * Marks end with their key, so one that is seen stands, unless somebody tampered with it or with the key's TTL. That
- * is judged by this process' clock, which may be wrong by hours, and then put right by the next lease.
- */
-function mayStand(mark: Buffer): boolean {
-  const expiries = mark.toString('latin1').matchAll(/\S:(\d{1,15})(?= |$)/g);
-  return [...expiries].some(([, expiry]) => Number(expiry) > Date.now() - A_DAY_MS);
-}
-
-/** Whatever else lies under the key is not ours: it holds nothing, and goes at the first write. */
-function asNothing(error: unknown): (Buffer | null)[] {
-  if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return [];
-  throw error;
-}
-
-function tokenOf(lease: Buffer | null | undefined): string | null {
-  return lease?.toString('latin1').split(' ', 1)[0] ?? null;
 }

@@ -1,5 +1,5 @@
 /** Writing what a store caches: keys are marked before and unmarked after, and what fails of that is made good. */
-import type { FillStore } from './store.js';
+import type { FillStore, Mark } from './store.js';
 import { newToken } from './token.js';
 
 export interface WritersOptions {
@@ -9,8 +9,8 @@ export interface WritersOptions {
   readonly onChanged: (key: string) => void;
 }
 
-/** Ends the mark `token` on a key. */
-export type EndMark = (key: string, token: string) => Promise<unknown>;
+/** Ends a mark. */
+export type EndMark = (mark: Mark) => Promise<unknown>;
 
 const RETRY_EVERY_MS = 250;
 const RETRIES_AT_ONCE = 100;
@@ -56,7 +56,7 @@ export class Writers {
     const token = newToken();
     const distinct = [...new Set(keys)];
     for (const key of distinct) this.#atWork.set(key, (this.#atWork.get(key) ?? 0) + 1);
-    await Promise.all(distinct.map((key) => quietly(this.#store.mark(key, token, this.#options.markMs))));
+    const marks = await Promise.all(distinct.map((key) => this.#mark(key, token)));
     const stopKeeping = this.#keepMarks(distinct, token);
 
     let endMark: EndMark = this.#unmark;
@@ -66,7 +66,7 @@ export class Writers {
       return result;
     } finally {
       await stopKeeping();
-      await Promise.all(distinct.map((key) => this.#end(key, token, endMark)));
+      await Promise.all(marks.map((mark) => this.#end(mark, endMark)));
     }
   }
 
@@ -91,7 +91,13 @@ export class Writers {
     this.#retryLater();
   }
 
-  readonly #unmark: EndMark = (key, token) => this.#store.unmark(key, token);
+  readonly #unmark: EndMark = ({ key, token }) => this.#store.unmark(key, token);
+
+  /** Failing to mark is made good by failing to unmark, or by unmarking. */
+  async #mark(key: string, token: string): Promise<Mark> {
+    const since = 0;
+    return this.#store.mark(key, token, this.#options.markMs).catch(() => ({ key, token, since }));
+  }
 
   /** Returns what ends it: nothing of it must reach the store after the marks have ended. */
   #keepMarks(keys: readonly string[], token: string): () => Promise<unknown> {
@@ -108,11 +114,12 @@ export class Writers {
     };
   }
 
-  async #end(key: string, token: string, endMark: EndMark): Promise<void> {
+  async #end(mark: Mark, endMark: EndMark): Promise<void> {
+    const { key } = mark;
     try {
-      await endMark(key, token);
+      await endMark(mark);
     } catch {
-      this.remember(key, token);
+      this.remember(key, mark.token);
     }
     const others = (this.#atWork.get(key) ?? 1) - 1;
     if (others === 0) this.#atWork.delete(key);
@@ -153,7 +160,6 @@ export class Writers {
   }
 }
 
-/** Failing to mark is made good by failing to unmark, or by unmarking. */
 function quietly(call: Promise<unknown>): Promise<unknown> {
   return call.catch(() => {});
 }

@@ -25,7 +25,9 @@ export function openCache(settings: Settings): Cache {
   const store =
     client === undefined
       ? memoryFillStore()
-      : redisFillStore(guardRedis(client, { feature: 'response-cache', deadlineMs }));
+      : redisFillStore(guardRedis(client, { feature: 'response-cache', deadlineMs }), {
+          tagPrefix: `${settings.prefix}page:#`,
+        });
   const ignoresLanguageOrder = rules.profile === 'rfc9111';
   const shelf = openShelf({ store, vary, maxVariants, ignoresLanguageOrder });
   const flights = createFlights();

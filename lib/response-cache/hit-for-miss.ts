@@ -29,10 +29,10 @@ export function createHitForMiss(store: FillStore, prefix: string): HitForMiss {
     get: (id) => known.get(id),
     set: (id, refusal) => void known.set(id, refusal),
     tell: (id, refusal) =>
-      store.put(keyOf(id), FIELD, Buffer.from(refusal), REMEMBERED_FOR_MS).catch(() => {}),
+      store.put(keyOf(id), FIELD, Buffer.from(refusal), { ttlMs: REMEMBERED_FOR_MS }).catch(() => {}),
     async ask(id) {
       const [told] = (await store.read(keyOf(id), [FIELD])).values;
-      const refusal = told?.toString() ?? '';
+      const refusal = told?.bytes.toString() ?? '';
       return REFUSAL.test(refusal) ? refusal : undefined;
     },
   };

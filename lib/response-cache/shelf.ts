@@ -63,14 +63,14 @@ export function openShelf({ store, vary: always, maxVariants, ignoresLanguageOrd
     const assumed = remembered.get(key) ?? always;
     const variant = fieldFor(assumed, headers);
     const [kept, bytes] = (await store.read(key, [VARY_FIELD, variant])).values;
-    const keptVary = kept?.toString();
+    const keptVary = kept?.bytes.toString();
     const known = keptVary === undefined ? assumed : unionOf(always, parseVary([keptVary]) ?? []);
     if (known.join() === assumed.join())
-      return { key, entry: decode(bytes, variant), vary: known, variant, keptVary };
+      return { key, entry: decode(bytes?.bytes, variant), vary: known, variant, keptVary };
     remembered.set(key, known);
     const other = fieldFor(known, headers);
     const [others] = (await store.read(key, [other])).values;
-    return { key, entry: decode(others, other), vary: known, variant: other, keptVary };
+    return { key, entry: decode(others?.bytes, other), vary: known, variant: other, keptVary };
   }
 
   async function reserve(found: Found, headers: IncomingHttpHeaders): Promise<Reservation | undefined> {
@@ -88,11 +88,11 @@ export function openShelf({ store, vary: always, maxVariants, ignoresLanguageOrd
       const vary = unionOf(found.vary, own);
       const entry = { ...response, vary, variant: fieldFor(vary, headers) };
       const right = await leaseFor(entry.variant);
-      const isKept = right !== undefined && (await store.commit(right, encodeEntry(entry), ttlMs, limit));
+      const isKept = right !== undefined && (await store.commit(right, encodeEntry(entry), { ttlMs, limit }));
       // After the entry: until it is told, everybody looks where those who wait for this are found.
       const names = vary.join(', ');
       if (isKept && names !== (found.keptVary ?? ''))
-        await store.put(key, VARY_FIELD, Buffer.from(names), ttlMs);
+        await store.put(key, VARY_FIELD, Buffer.from(names), { ttlMs });
       if (isKept) remembered.set(key, vary);
       // Whoever waits for this in another process would take its end for their turn.
       if (right !== lease) await store.release(lease!);
@@ -109,7 +109,7 @@ export function openShelf({ store, vary: always, maxVariants, ignoresLanguageOrd
     }
 
     return {
-      entry: decode(lease.found, found.variant),
+      entry: decode(lease.found?.bytes, found.variant),
       keep,
       async cancel() {
         stopRenewing();

@@ -19,13 +19,15 @@ describe('the redis fill store', () => {
 
   beforeEach(async () => {
     client = await connect();
-    store = redisFillStore(guardRedis(client, { feature: 'test-fill', deadlineMs: 5_000 }));
+    store = redisFillStore(guardRedis(client, { feature: 'test-fill', deadlineMs: 5_000 }), {
+      tagPrefix: 'tags:#',
+    });
     key = `${uniqueNamespace()}:user:42`;
   });
 
   it.each<[string, () => Promise<unknown>]>([
     ['acquire', () => store.acquire(key, 'v', A_MINUTE)],
-    ['put', () => store.put(key, 'v', value, A_MINUTE)],
+    ['put', () => store.put(key, 'v', value, { ttlMs: A_MINUTE })],
     ['mark', () => store.mark(key, 'writer', A_MINUTE)],
     ['keepMark', () => store.keepMark(key, 'writer', A_MINUTE)],
   ])('leaves a key with a TTL after %s, also where it found one without', async (_, act) => {
@@ -37,8 +39,8 @@ describe('the redis fill store', () => {
   });
 
   it('never shortens the life of a neighbouring field', async () => {
-    await store.put(key, 'long', value, AN_HOUR);
-    await store.put(key, 'short', value, A_MINUTE);
+    await store.put(key, 'long', value, { ttlMs: AN_HOUR });
+    await store.put(key, 'short', value, { ttlMs: A_MINUTE });
     await store.acquire(key, 'leased', A_MINUTE);
     expect(await client.pTTL(key)).toBeGreaterThan(AN_HOUR / 2);
   });
@@ -57,7 +59,7 @@ describe('the redis fill store', () => {
     const lease = await store.acquire(key, 'v', A_MINUTE);
     if (lease) await store.release(lease);
     expect(await client.exists(key)).toBe(0);
-    await store.put(key, 'v', value, A_MINUTE);
+    await store.put(key, 'v', value, { ttlMs: A_MINUTE });
     await store.drop(key);
     expect(await client.exists(key)).toBe(0);
   });
@@ -71,12 +73,12 @@ describe('the redis fill store', () => {
     it('finds nothing', async () => {
       expect(await store.read(key, ['v'])).toEqual({ values: [null], leases: [null], isMarked: false });
       expect((await store.readMany([key], ['v']))[0]?.values).toEqual([null]);
-      expect(await store.renew({ key, field: 'v', token: 'x', found: null }, A_MINUTE)).toBe(false);
+      expect(await store.renew({ key, field: 'v', token: 'x', since: 0, found: null }, A_MINUTE)).toBe(false);
     });
 
     it.each<[string, () => Promise<unknown>]>([
       ['acquire', () => store.acquire(key, 'v', A_MINUTE)],
-      ['put', () => store.put(key, 'v', value, A_MINUTE)],
+      ['put', () => store.put(key, 'v', value, { ttlMs: A_MINUTE })],
       ['mark', () => store.mark(key, 'writer', A_MINUTE)],
       ['unmark', () => store.unmark(key, 'writer')],
       ['drop', () => store.drop(key)],
@@ -92,8 +94,8 @@ describe('the redis fill store', () => {
       await client.hSet(key, { mark: tampered, v: 'old' });
       expect(await store.read(key, ['v'])).toMatchObject({ values: [null], isMarked: false });
       const lease = await store.acquire(key, 'v', A_MINUTE);
-      expect(lease && (await store.commit(lease, value, A_MINUTE))).toBe(true);
-      expect((await store.read(key, ['v'])).values[0]?.toString()).toBe('value');
+      expect(lease && (await store.commit(lease, value, { ttlMs: A_MINUTE }))).toBe(true);
+      expect((await store.read(key, ['v'])).values[0]?.bytes.toString()).toBe('value');
     },
   );
 
@@ -108,21 +110,28 @@ describe('the redis fill store', () => {
   it('asks one command for a reading, one per key for many, and one for every change', async () => {
     const server = await RedisServer.start();
     const own = await connect(server.url);
-    const fill = redisFillStore(guardRedis(own, { feature: 'test-fill', deadlineMs: 5_000 }));
-    await fill.put(key, 'v', value, A_MINUTE);
+    const fill = redisFillStore(guardRedis(own, { feature: 'test-fill', deadlineMs: 5_000 }), {
+      tagPrefix: 'tags:#',
+    });
+    await fill.acquire(key, 'a', A_MINUTE);
+    await fill.put(key, 'v', value, { ttlMs: A_MINUTE });
     expect(await commandsDuring(own, () => fill.read(key, ['a', 'v']))).toEqual({ hmget: 1 });
     expect(await commandsDuring(own, () => fill.readMany([key, `${key}1`], ['v']))).toEqual({ hmget: 2 });
-    const { evalsha } = await commandsDuring(own, () => fill.put(key, 'v', value, A_MINUTE));
+    const { evalsha } = await commandsDuring(own, () => fill.put(key, 'v', value, { ttlMs: A_MINUTE }));
     expect(evalsha).toBe(1);
   });
 
   it('marks, unmarks and drops though Redis is out of memory', async () => {
     const server = await RedisServer.start({ args: ['--maxmemory-policy', 'noeviction'] });
     const own = await connect(server.url);
-    const fill = redisFillStore(guardRedis(own, { feature: 'test-fill', deadlineMs: 5_000 }));
-    await fill.put(key, 'v', value, A_MINUTE);
+    const fill = redisFillStore(guardRedis(own, { feature: 'test-fill', deadlineMs: 5_000 }), {
+      tagPrefix: 'tags:#',
+    });
+    await fill.put(key, 'v', value, { ttlMs: A_MINUTE });
     await own.configSet('maxmemory', '1');
-    await expect(fill.put(key, 'v', value, A_MINUTE)).rejects.toMatchObject({ code: 'ERS_REDIS_REFUSED' });
+    await expect(fill.put(key, 'v', value, { ttlMs: A_MINUTE })).rejects.toMatchObject({
+      code: 'ERS_REDIS_REFUSED',
+    });
     await fill.mark(key, 'writer', A_MINUTE);
     expect((await fill.read(key, ['v'])).isMarked).toBe(true);
     await fill.unmark(key, 'writer');
@@ -134,14 +143,16 @@ describe('the redis fill store', () => {
     async (call) => {
       const server = await RedisServer.start();
       const own = await connect(server.url);
-      const fill = redisFillStore(guardRedis(own, { feature: 'test-fill', deadlineMs: 100 }));
+      const fill = redisFillStore(guardRedis(own, { feature: 'test-fill', deadlineMs: 100 }), {
+        tagPrefix: 'tags:#',
+      });
       await fill.read(key, ['v']);
       const lease = call === 'acquire' ? undefined : await fill.acquire(key, 'v', AN_HOUR);
       server.freeze();
       const gone = { code: 'ERS_REDIS_UNAVAILABLE' };
       if (lease === undefined) await expect(fill.acquire(key, 'v', AN_HOUR)).rejects.toMatchObject(gone);
       else if (call === 'commit')
-        await expect(fill.commit(lease, value, AN_HOUR)).rejects.toMatchObject(gone);
+        await expect(fill.commit(lease, value, { ttlMs: AN_HOUR })).rejects.toMatchObject(gone);
       else await expect(fill.release(lease)).rejects.toMatchObject(gone);
       server.thaw();
 
@@ -158,11 +169,15 @@ describe('the redis fill store', () => {
   it('ends a lease whose end Redis refused for a while', async () => {
     const server = await RedisServer.start();
     const own = await connect(server.url);
-    const fill = redisFillStore(guardRedis(own, { feature: 'test-fill', deadlineMs: 5_000 }));
+    const fill = redisFillStore(guardRedis(own, { feature: 'test-fill', deadlineMs: 5_000 }), {
+      tagPrefix: 'tags:#',
+    });
     const lease = await fill.acquire(key, 'v', AN_HOUR);
     if (lease === undefined) throw new Error('no lease');
     await own.sendCommand(['REPLICAOF', '127.0.0.1', '1']);
-    await expect(fill.commit(lease, value, AN_HOUR)).rejects.toMatchObject({ code: 'ERS_REDIS_REFUSED' });
+    await expect(fill.commit(lease, value, { ttlMs: AN_HOUR })).rejects.toMatchObject({
+      code: 'ERS_REDIS_REFUSED',
+    });
     await own.sendCommand(['REPLICAOF', 'NO', 'ONE']);
     const giveUpAt = performance.now() + 5_000;
     while ((await own.hGet(key, 'lease:v')) !== null) expect(performance.now()).toBeLessThan(giveUpAt);

@@ -1,0 +1,129 @@
+/** Reads keys of the shared store: a plain HMGET where nothing is tagged, a script or a second look-up where tags are. */
+import type { Guard } from '../core/guard.js';
+import type { Redis } from '../core/redis.js';
+import { runScript } from '../core/script.js';
+import type { RedisClock } from './clock.js';
+import { readScript } from './read.lua.js';
+import type { Found, Reading } from './store.js';
+import { judge, parseTagging, type Verdict, worstOf } from './tags.js';
+
+/** What HMGET says of a key: values, leases, tags, expired, each for all fields, and the mark. */
+type Reply = readonly (Buffer | null)[];
+
+type Records = ReadonlyMap<string, string | null>;
+
+const A_DAY_MS = 24 * 60 * 60_000;
+
+export class RedisReader {
+  readonly #guard: Guard;
+  readonly #clock: RedisClock;
+  readonly #tagPrefix: string;
+  /** Values with tags have been seen: worth a script for every reading from now on. */
+  #hasTags = false;
+
+  constructor(guard: Guard, clock: RedisClock, tagPrefix: string) {
+    this.#guard = guard;
+    this.#clock = clock;
+    this.#tagPrefix = tagPrefix;
+  }
+
+  /** One round trip; on a cluster, and where tags are seen for the first time, one more for values with tags. */
+  async readMany(keys: readonly string[], fields: readonly string[]): Promise<Reading[]> {
+    if (keys.length === 0) return [];
+    const mustScript = this.#hasTags || this.#clock.mustLearn;
+    if (mustScript && !this.#guard.redis.hasManyNodes) return this.#readByScript(keys, fields);
+    const replies = await this.#guard.run((redis) =>
+      Promise.all(keys.map((key) => readKey(redis, key, fields))),
+    );
+    const records = await this.#recordsOf(replies, fields.length);
+    return replies.map((reply) => readingOf(reply, fields.length, records));
+  }
+
+  /** A value and what stands beside it, judged. */
+  async judge(bytes: Buffer | null, tags: Buffer | null, expired: Buffer | null): Promise<Found | null> {
+    const reply = [bytes, null, tags, expired];
+    return foundIn(reply, 1, 0, await this.#recordsOf([reply], 1));
+  }
+
+  async #readByScript(keys: readonly string[], fields: readonly string[]): Promise<Reading[]> {
+    const args = [keys[0] as string, this.#tagPrefix, ...fields];
+    const reply = await this.#guard.run((redis) => runScript(redis, readScript, keys, args, 'bytes'));
+    const [time, ...replies] = reply as [Buffer, ...Reply[]];
+    this.#clock.learn(Number(time));
+    this.#hasTags ||= replies.some((each) => hasTags(each, fields.length));
+    return replies.map((each) => readingOf(each, fields.length, undefined));
+  }
+
+  async #recordsOf(replies: readonly Reply[], fields: number): Promise<Records> {
+    const tagged = replies.filter((reply) => hasTags(reply, fields));
+    if (tagged.length === 0) return NONE;
+    this.#hasTags = true;
+    const texts = tagged.flatMap((reply) => reply.slice(2 * fields, 3 * fields));
+    const names = [...new Set(texts.flatMap((text) => (text ? parseTagging(text.toString()).names : [])))];
+    const records = await this.#guard.run((redis) =>
+      Promise.all(names.map((name) => redis.get(this.#tagPrefix + name).catch(asNone))),
+    );
+    return new Map(names.map((name, i) => [name, records[i] ?? null]));
+  }
+}
+
+const NONE: Records = new Map();
+
+/** A plain HMGET and no script: hits are the common case. */
+function readKey(redis: Redis, key: string, fields: readonly string[]): Promise<Reply> {
+  const beside = ['lease:', 'tags:', 'expired:'].flatMap((kind) => fields.map((field) => kind + field));
+  return redis.hmGet(key, [...fields, ...beside, 'mark']).catch(asNothing);
+}
+
+function hasTags(reply: Reply, fields: number): boolean {
+  return reply.slice(2 * fields, 3 * fields).some((text) => text !== null);
+}
+
+/** Without records, the tags have been judged. */
+function readingOf(reply: Reply, fields: number, records: Records | undefined): Reading {
+  const all = Array.from({ length: fields }, (_, i) => i);
+  const mark = reply[4 * fields] ?? null;
+  return {
+    // A mark removes the values: one that is seen beside it was put there by somebody else.
+    values: all.map((i) => (mark === null ? foundIn(reply, fields, i, records) : null)),
+    leases: all.map((i) => tokenOf(reply[fields + i])),
+    isMarked: mark !== null && mayStand(mark),
+  };
+}
+
+function foundIn(reply: Reply, fields: number, i: number, records: Records | undefined): Found | null {
+  const bytes = reply[i] ?? null;
+  if (bytes === null) return null;
+  const text = reply[2 * fields + i];
+  const { since, names } = text ? parseTagging(text.toString()) : UNTAGGED;
+  const verdict: Verdict =
+    records === undefined ? 'valid' : worstOf(names.map((name) => judge(since, records.get(name) ?? null)));
+  if (verdict === 'gone') return null;
+  return { bytes, tags: names, isExpired: verdict === 'expired' || Boolean(reply[3 * fields + i]) };
+}
+
+const UNTAGGED = { since: 0, names: [] };
+
+/**
+ * Marks end with their key, so one that is seen stands, unless somebody tampered with it or with the key's TTL. That
+ * is judged by this process' clock, which may be wrong by hours, and then put right by the next lease.
+ */
+function mayStand(mark: Buffer): boolean {
+  const expiries = mark.toString('latin1').matchAll(/\S:(\d{1,15})(?= |$)/g);
+  return [...expiries].some(([, expiry]) => Number(expiry) > Date.now() - A_DAY_MS);
+}
+
+/** Whatever else lies under the key is not ours: it holds nothing, and goes at the first write. */
+function asNothing(error: unknown): Reply {
+  if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return [];
+  throw error;
+}
+
+function asNone(error: unknown): null {
+  asNothing(error);
+  return null;
+}
+
+function tokenOf(lease: Buffer | null | undefined): string | null {
+  return lease?.toString('latin1').split(' ', 1)[0] ?? null;
+}
