@@ -44,6 +44,7 @@ export function fromIoredis(given: IoredisClient): Redis {
 
   return {
     hasManyNodes: 'nodes' in client,
+    keyPrefix: client.options?.keyPrefix ?? '',
     isOpen: () => client.status !== 'end',
     isReady: () => {
       // `lazyConnect` connects at the first command, which this would have been.

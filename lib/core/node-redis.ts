@@ -77,6 +77,7 @@ export function fromNodeRedis(client: NodeRedisClient): Redis {
 
   return {
     hasManyNodes: 'masters' in client,
+    keyPrefix: String(text._keyPrefix ?? ''),
     isOpen: () => client.isOpen,
     // A pool has no isReady; an open one connects on demand.
     isReady: () => client.isReady ?? client.isOpen,

@@ -8,6 +8,8 @@ export type ReplyType = 'text' | 'bytes';
 export interface Redis {
   /** Whether its user has connected it and not closed it; it may be reconnecting. */
   isOpen(): boolean;
+  /** What the client puts before every key, such as ioredis' option `keyPrefix`; the slot of a key depends on it. */
+  readonly keyPrefix: string;
   /** A cluster: one node may be away while the others answer. */
   readonly hasManyNodes: boolean;
   /** Whether a command sent now goes out at once. Nothing is sent otherwise: offline queues replay. */

@@ -1,8 +1,9 @@
 /** Sessions on Redis: a drop-in for connect-redis, and express-session made safe around it. */
+export type { Serializer } from './codec.js';
 export type { SessionState } from './known.js';
 export { login, logout, type SessionFields } from './login.js';
+export type { DecideConflict } from './merge.js';
 export { type SessionsMiddleware, sessions } from './middleware.js';
 export type { RedisSessionStoreOptions } from './options.js';
-export type { Serializer } from './save.js';
 export type { SessionsOptions } from './settings.js';
 export { RedisSessionStore } from './store.js';

@@ -9,9 +9,11 @@ export interface Known {
   readonly view: Buffer;
   /** What the session held, cookie aside, when it was loaded or last saved; undefined: what `json` says. */
   readonly contents: string | undefined;
-  /** The stored text, where JSON.parse made the session of it. */
+  /** The session's JSON, where JSON.parse made it of that. */
   readonly json: string | undefined;
   readonly lifetimeMs: CookieLifetimeMs;
+  /** When the session began, in milliseconds since 1970, where that is written down. */
+  readonly createdMs: number | undefined;
   /** Whether its time to live was seen to in the round trip that read or wrote it. */
   readonly isSlid: boolean;
   /** When the browser's cookie is due to be sent again, in milliseconds since 1970. */

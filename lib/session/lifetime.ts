@@ -31,6 +31,43 @@ export function lifetimeMsOf(session: SessionData, ttl: Ttl, nowMs: number): num
   return msFromSeconds(ttl);
 }
 
+/** The store's options about time, resolved. */
+export interface Lifetimes {
+  readonly ttl: Ttl;
+  /** connect-redis' `disableTTL` says no. */
+  readonly hasTtl: boolean;
+  /** Neither `disableTTL` nor `disableTouch`. */
+  readonly slides: boolean;
+  readonly absoluteTtlMs: number | undefined;
+  readonly touchAfterMs: number;
+}
+
+/**
+ * For how long Redis keeps a session, in milliseconds from now; infinite where it has no end, zero or less where it has
+ * ended.
+ */
+export function endsInMs(
+  session: SessionData,
+  createdMs: number | undefined,
+  { ttl, hasTtl, absoluteTtlMs }: Lifetimes,
+  nowMs: number,
+): number {
+  const lifetimeMs = lifetimeMsOf(session, ttl, nowMs);
+  if (lifetimeMs <= 0) return lifetimeMs;
+  const idleMs = hasTtl ? lifetimeMs : Number.POSITIVE_INFINITY;
+  return Math.min(idleMs, absoluteLeftMs(createdMs, absoluteTtlMs, nowMs));
+}
+
+/** What is left of the absolute timeout; infinite without one. A beginning in the future is another host's clock. */
+export function absoluteLeftMs(
+  createdMs: number | undefined,
+  absoluteTtlMs: number | undefined,
+  nowMs: number,
+): number {
+  if (createdMs === undefined || absoluteTtlMs === undefined) return Number.POSITIVE_INFINITY;
+  return Math.min(createdMs, nowMs) + absoluteTtlMs - nowMs;
+}
+
 export function cookieLifetimeMs(session: Partial<SessionData>): CookieLifetimeMs {
   return session.cookie?.originalMaxAge;
 }

@@ -3,7 +3,7 @@ import type { SessionData } from 'express-session';
 import type { RedisClient } from '../core/client.js';
 import { type Guard, guardRedis } from '../core/guard.js';
 import { globEscaped } from '../core/keys.js';
-import { readable, type Serializer } from './save.js';
+import type { Codec } from './codec.js';
 
 /** Listing has a breaker of its own: a slow scan must not make the sessions of live requests fail. */
 const PAGE_DEADLINE_MS = 5000;
@@ -12,7 +12,9 @@ const READS_AT_ONCE = 100;
 export interface Listing {
   readonly prefix: string;
   readonly scanCount: number;
-  readonly serializer: Serializer;
+  readonly codec: Codec;
+  /** Whether a session of that beginning may still be read. */
+  isOver(createdMs: number | undefined): boolean;
 }
 
 export function guardListing(client: RedisClient): Guard {
@@ -71,14 +73,14 @@ async function onlySessions(guard: Guard, listing: Listing, ids: readonly string
 
 async function readAll(
   guard: Guard,
-  { prefix, serializer }: Listing,
+  { prefix, codec, isOver }: Listing,
   ids: readonly string[],
 ): Promise<[string, SessionData][]> {
   const found: [string, SessionData][] = [];
   async function read(id: string): Promise<void> {
     const text = await textAt(guard, prefix + id);
-    const session = text === null ? undefined : await readable(serializer, text);
-    if (session !== undefined) found.push([id, session]);
+    const entry = text === null ? undefined : await codec.decode(text);
+    if (entry !== undefined && !isOver(entry.createdMs)) found.push([id, entry.data]);
   }
   for (let start = 0; start < ids.length; start += READS_AT_ONCE) {
     await Promise.all(ids.slice(start, start + READS_AT_ONCE).map(read));

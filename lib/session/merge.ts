@@ -3,45 +3,64 @@ import { isDeepStrictEqual } from 'node:util';
 import type { SessionData } from 'express-session';
 import { cookieLifetimeMs, isLifetimeChanged } from './lifetime.js';
 
-type Keys = Record<string, unknown>;
+type Fields = Record<string, unknown>;
+
+/**
+ * What becomes of one field that two requests changed: the value to store; undefined: the field goes. Each argument is
+ * undefined where the field is not there.
+ */
+export type DecideConflict = (mine: unknown, theirs: unknown, base: unknown, field: string) => unknown;
 
 /**
  * `theirs`, with everything in it that this request changed from `base` to `ours`, by top-level key.
  *
- * Where both changed one key, ours wins, being the later write. Arrays and nested objects are one value each: merging
- * them deeper would mix states that no request ever saw.
+ * Where both changed one key, `decide` is asked; of two cookies ours wins in any case, being set later. Arrays and nested
+ * objects are one value each: merging them deeper would mix states that no request ever saw.
  */
-export function mergeSessions(base: SessionData, ours: SessionData, theirs: SessionData): SessionData {
-  const [before, mine, merged] = [
-    base as unknown as Keys,
-    ours as unknown as Keys,
-    { ...theirs } as unknown as Keys,
-  ];
-  for (const key of new Set([...Object.keys(before), ...Object.keys(mine)])) {
-    if (isUnchanged(key, base, ours)) continue;
-    if (Object.hasOwn(mine, key)) merged[key] = mine[key];
-    else delete merged[key];
+export function mergeSessions(
+  base: SessionData,
+  ours: SessionData,
+  theirs: SessionData,
+  decide: DecideConflict = takeMine,
+): SessionData {
+  const merged: Fields = { ...theirs };
+  for (const field of new Set([...Object.keys(base), ...Object.keys(ours)])) {
+    if (isUnchanged(field, base, ours)) continue;
+    const isMineAlone =
+      field === 'cookie' || isUnchanged(field, base, theirs) || isUnchanged(field, ours, theirs);
+    const mine = fieldOf(ours, field);
+    const value = isMineAlone ? mine : decide(mine, fieldOf(theirs, field), fieldOf(base, field), field);
+    if (value === undefined) delete merged[field];
+    else merged[field] = value;
   }
   return merged as unknown as SessionData;
 }
 
-function isUnchanged(key: string, base: SessionData, ours: SessionData): boolean {
-  if (key === 'cookie') return !isCookieChanged(base, ours);
-  const [before, mine] = [base as unknown as Keys, ours as unknown as Keys];
-  return Object.hasOwn(before, key) === Object.hasOwn(mine, key) && isDeepStrictEqual(before[key], mine[key]);
+function takeMine(mine: unknown): unknown {
+  return mine;
+}
+
+function isUnchanged(field: string, before: SessionData, after: SessionData): boolean {
+  if (field === 'cookie') return !isCookieChanged(before, after);
+  return isDeepStrictEqual(fieldOf(before, field), fieldOf(after, field));
+}
+
+/** Of the session's own: a field may be called `constructor`. */
+function fieldOf(session: SessionData, field: string): unknown {
+  return Object.hasOwn(session, field) ? (session as unknown as Fields)[field] : undefined;
 }
 
 /** express-session moves `expires` on in every request; that alone is no change. */
-function isCookieChanged(base: SessionData, ours: SessionData): boolean {
-  if (isLifetimeChanged(cookieLifetimeMs(base), cookieLifetimeMs(ours))) return true;
-  return !isDeepStrictEqual(attributesOf(base), attributesOf(ours));
+function isCookieChanged(before: SessionData, after: SessionData): boolean {
+  if (isLifetimeChanged(cookieLifetimeMs(before), cookieLifetimeMs(after))) return true;
+  return !isDeepStrictEqual(attributesOf(before), attributesOf(after));
 }
 
-function attributesOf(session: SessionData): Keys {
+function attributesOf(session: SessionData): Fields {
   const {
     expires: _expires,
     originalMaxAge: _lifetime,
     ...attributes
-  } = (session.cookie ?? {}) as unknown as Keys;
+  } = (session.cookie ?? {}) as unknown as Fields;
   return attributes;
 }

@@ -1,8 +1,9 @@
 /** The store's options: connect-redis' own, with its names, units and defaults, and what is new. */
 import type { RedisClient } from '../core/client.js';
 import { invalidOption } from '../core/errors.js';
-import { requireTtl, type Ttl } from './lifetime.js';
-import type { Serializer } from './save.js';
+import type { Serializer } from './codec.js';
+import { type Lifetimes, requireTtl, type Ttl } from './lifetime.js';
+import type { DecideConflict } from './merge.js';
 
 export interface RedisSessionStoreOptions {
   /** Any client of `redis` (5 or later) or `ioredis` (5 or later). It stays yours: never closed here. */
@@ -22,15 +23,43 @@ export interface RedisSessionStoreOptions {
   readonly disableTTL?: boolean | undefined;
   /** Lets the lifetime run from the last save, not from the last request. Default false. */
   readonly disableTouch?: boolean | undefined;
+  /**
+   * Milliseconds from its creation after which a session is over, however much it is used; also under `disableTTL` and
+   * `disableTouch`. A session that was stored without its beginning, by connect-redis for one, begins when it is first
+   * read here. Default: none. Source: OWASP Session Management Cheat Sheet, "Absolute Timeout".
+   */
+  readonly absoluteTtlMs?: number | undefined;
+  /**
+   * A read writes the slid time to live only once it has shrunk by so many milliseconds: fewer writes for replicas and the
+   * append-only file. Never more than half of a session's lifetime. Default 0: every read.
+   */
+  readonly touchAfterMs?: number | undefined;
+  /**
+   * What happens when two requests changed the same top-level field. `'last-write'`: the later save wins. `'reject'`: the
+   * later save fails with ERS_SESSION_CONFLICT. A function decides for each field. Default `'last-write'`.
+   */
+  readonly onConflict?: 'last-write' | 'reject' | DecideConflict | undefined;
   /** How long one call to Redis may take, in milliseconds. Default 250. */
   readonly deadlineMs?: number | undefined;
 }
 
 export const DEFAULT_DEADLINE_MS = 250;
+const DAY_S = 86_400;
+
+export function lifetimesOf(options: RedisSessionStoreOptions): Lifetimes {
+  const { ttl, disableTTL = false, disableTouch = false, absoluteTtlMs, touchAfterMs = 0 } = options;
+  return {
+    ttl: ttl ?? DAY_S,
+    hasTtl: !disableTTL,
+    slides: !disableTTL && !disableTouch,
+    absoluteTtlMs,
+    touchAfterMs,
+  };
+}
 
 /** @throws SuiteError ERS_INVALID_OPTION */
 export function requireSound(options: RedisSessionStoreOptions): RedisSessionStoreOptions {
-  const { prefix, scanCount, serializer, ttl, deadlineMs } = options;
+  const { prefix, scanCount, serializer, ttl, deadlineMs, absoluteTtlMs, touchAfterMs, onConflict } = options;
   if (prefix != null && typeof prefix !== 'string') throw invalidOption('prefix', prefix, 'Give a string.');
   if (scanCount != null && !(Number.isInteger(scanCount) && scanCount > 0)) {
     throw invalidOption('scanCount', scanCount, 'Give a whole number of keys, at least 1.');
@@ -39,10 +68,25 @@ export function requireSound(options: RedisSessionStoreOptions): RedisSessionSto
     throw invalidOption('serializer', serializer, 'Give an object with the functions parse and stringify.');
   }
   if (ttl != null) requireTtl(ttl);
-  if (deadlineMs != null && !(Number.isFinite(deadlineMs) && deadlineMs > 0)) {
-    throw invalidOption('deadlineMs', deadlineMs, 'Give milliseconds, more than 0.');
+  requireMs({ deadlineMs, absoluteTtlMs }, 'more than 0', (ms) => ms > 0);
+  requireMs({ touchAfterMs }, '0 or more', (ms) => ms >= 0);
+  if (onConflict != null && typeof onConflict !== 'function' && !CONFLICT_WORDS.includes(onConflict)) {
+    throw invalidOption('onConflict', onConflict, "Write 'last-write' or 'reject', or give a function.");
   }
   return options;
+}
+
+const CONFLICT_WORDS: readonly unknown[] = ['last-write', 'reject'];
+
+function requireMs(
+  options: Readonly<Record<string, unknown>>,
+  range: string,
+  isSound: (ms: number) => boolean,
+): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value == null || (Number.isFinite(value) && isSound(value as number))) continue;
+    throw invalidOption(name, value, `Give milliseconds, ${range}.`);
+  }
 }
 
 function isSerializer({ parse, stringify }: Partial<Serializer>): boolean {

@@ -7,7 +7,11 @@ import { defineScript, type Script } from '../core/script.js';
  */
 export const readScript: Script = defineScript(`
 -- KEYS[1]  the session
+-- KEYS[2]  its tombstone
 -- ARGV[1]  lifetime in ms of a session whose cookie has none; 0: slide nothing
+-- ARGV[2]  by how many ms a time to live has to have shrunk to be worth a write
+-- ARGV[3]  absolute timeout in ms; 0: none
+-- ARGV[4]  now, in ms since 1970
 local value = redis.pcall('GET', KEYS[1])
 if type(value) == 'table' then
   -- Something else lives at this key: no session. Other errors are Redis' trouble and not for us to hide.
@@ -15,23 +19,40 @@ if type(value) == 'table' then
   return value
 end
 if not value then return false end
+if redis.call('EXISTS', KEYS[2]) == 1 then
+  -- Destroyed, and brought back by a process that does not look.
+  redis.pcall('UNLINK', KEYS[1])
+  return false
+end
 
 local fallback = tonumber(ARGV[1])
 if fallback == 0 then return { value, 0 } end
 
--- express-session writes the cookie first; decoding is for those who do not.
-local own = string.match(value, '^{"cookie":{"originalMaxAge":([%d.eE+-]+)[,}]')
-if not own and string.find(value, '^{"cookie":{"originalMaxAge":null[,}]') then own = fallback end
+-- express-session writes the cookie first, and we the beginning before it; decoding is for those who do not.
+local own = string.match(value, '^{"cookie":{"originalMaxAge":([%w.+-]+)[,}]')
+local created
+if not own then
+  created, own = string.match(value, '^{"ers:created":(%d+),"cookie":{"originalMaxAge":([%w.+-]+)[,}]')
+end
 if not own then
   local isJson, session = pcall(cjson.decode, value)
   local cookie = isJson and type(session) == 'table' and session.cookie
   own = type(cookie) == 'table' and cookie.originalMaxAge
-  if own == cjson.null then own = fallback end
+  created = isJson and type(session) == 'table' and session['ers:created']
 end
+if own == 'null' or own == cjson.null then own = fallback end
 
 local lifetime = tonumber(own or nil)
 if not lifetime or not (lifetime >= 1 and lifetime <= 4503599627370496) then return { value, 0 } end
-if redis.call('PTTL', KEYS[1]) < lifetime then
+
+local absolute, now = tonumber(ARGV[3]), tonumber(ARGV[4])
+created = tonumber(created or nil)
+if absolute > 0 and created then
+  lifetime = math.min(lifetime, math.min(created, now) + absolute - now)
+  -- Over: whoever asked sees to that.
+  if not (lifetime >= 1) then return { value, 1 } end
+end
+if redis.call('PTTL', KEYS[1]) < lifetime - math.min(tonumber(ARGV[2]), lifetime / 2) then
   -- A replica, or a Redis that cannot write just now, still serves the session.
   redis.pcall('PEXPIRE', KEYS[1], string.format('%.0f', math.ceil(lifetime)))
 end

@@ -4,56 +4,70 @@ import type { SessionData } from 'express-session';
 import { SuiteError } from '../core/errors.js';
 import type { Guard } from '../core/guard.js';
 import { runScript } from '../core/script.js';
-import { asSession } from './entry.js';
+import type { Codec } from './codec.js';
+import { destroyScript } from './destroy.lua.js';
 import type { Known } from './known.js';
-import { mergeSessions } from './merge.js';
+import { type CookieLifetimeMs, cookieLifetimeMs } from './lifetime.js';
+import { type DecideConflict, mergeSessions } from './merge.js';
+import type { SessionName } from './names.js';
 import { GONE, SAVED, saveScript } from './save.lua.js';
-
-/** connect-redis' option `serializer`; here both ways may be asynchronous. */
-export interface Serializer {
-  parse(text: string): SessionData | Promise<SessionData>;
-  stringify(session: SessionData): string | Promise<string>;
-}
 
 export interface Saving {
   readonly guard: Guard;
-  readonly serializer: Serializer;
-  /** How long a session lives from now on, in milliseconds. */
-  readonly livesForMs: (session: SessionData) => number;
-  readonly hasTtl: boolean;
+  readonly codec: Codec;
+  /** For how long Redis keeps a session: see `endsInMs`. */
+  readonly endsInMs: (session: SessionData, createdMs: number | undefined) => number;
   /** For how long a save that meets other saves tries again, in milliseconds. */
   readonly patienceMs: number;
+  readonly decideConflict: DecideConflict | undefined;
 }
 
 /** A session on its way to Redis. */
 export interface Draft {
-  readonly key: string;
   readonly text: string;
-  readonly livesForMs: number;
+  readonly createdMs: number | undefined;
+  readonly endsInMs: number;
+  readonly lifetimeMs: CookieLifetimeMs;
 }
 
 /** What is in Redis after a save; undefined when the session was gone and nothing was written. */
-export type Saved = Pick<Known, 'stored' | 'view'> | undefined;
+export type Saved = Pick<Known, 'stored' | 'view' | 'createdMs' | 'lifetimeMs'> | undefined;
 
 /** Stores a session; ends it when its lifetime is over. */
-export function saveSession(saving: Saving, draft: Draft, known: Known | undefined): Promise<Saved> {
-  if (draft.livesForMs <= 0) return endSession(saving, draft, known);
-  return known === undefined ? writeSession(saving, draft) : replaceSession(saving, draft, known);
+export function saveSession(
+  saving: Saving,
+  name: SessionName,
+  draft: Draft,
+  known: Known | undefined,
+): Promise<Saved> {
+  if (draft.endsInMs <= 0) return endSession(saving, name, draft, known);
+  return known === undefined ? writeSession(saving, name, draft) : replaceSession(saving, name, draft, known);
 }
 
-/** A later save of it would replace what was there, and that is gone. */
-async function endSession({ guard }: Saving, { key }: Draft, known: Known | undefined): Promise<Saved> {
-  await guard.run((redis) => redis.unlink(key));
-  return known ?? { stored: NOTHING, view: NOTHING };
+/** What a destroyed session leaves behind stands for longer than requests run, and saves of it are refused. */
+export async function destroySession(guard: Guard, { key, tombstone }: SessionName): Promise<void> {
+  await guard.run((redis) => runScript(redis, destroyScript, [key, tombstone], [TOMBSTONE_MS]));
+}
+
+const TOMBSTONE_MS = String(60 * 60_000);
+
+async function endSession(
+  { guard }: Saving,
+  name: SessionName,
+  { createdMs, lifetimeMs }: Draft,
+  known: Known | undefined,
+): Promise<Saved> {
+  await destroySession(guard, name);
+  const { stored, view } = known ?? { stored: NOTHING, view: NOTHING };
+  return { stored, view, createdMs, lifetimeMs };
 }
 
 const NOTHING = Buffer.alloc(0);
 
-/** A session nobody loaded, new or plain data: it is written over whatever is there. */
-async function writeSession(saving: Saving, draft: Draft): Promise<Saved> {
-  await setIf(saving, draft, WHATEVER_IS_THERE);
-  const stored = Buffer.from(draft.text);
-  return { stored, view: stored };
+/** A session nobody loaded, new or plain data: it is written over whatever is there, but for a tombstone. */
+async function writeSession(saving: Saving, name: SessionName, draft: Draft): Promise<Saved> {
+  const [outcome] = await setIf(saving.guard, name, draft, WHATEVER_IS_THERE);
+  return outcome === GONE ? undefined : storedAs(draft);
 }
 
 /**
@@ -63,16 +77,18 @@ async function writeSession(saving: Saving, draft: Draft): Promise<Saved> {
  *
  * @throws SuiteError ERS_SESSION_CONFLICT when others were faster each time, for `patienceMs`.
  */
-async function replaceSession(saving: Saving, draft: Draft, known: Known): Promise<Saved> {
-  const view = Buffer.from(draft.text);
+async function replaceSession(saving: Saving, name: SessionName, draft: Draft, known: Known): Promise<Saved> {
   const startedAt = performance.now();
   let current = known.stored;
   for (let tries = 0; tries < MIN_TRIES || performance.now() - startedAt <= saving.patienceMs; tries += 1) {
     const next = current === known.view ? draft : await merge(saving, draft, known.view, current);
     if (next === undefined) return undefined;
-    const [outcome, changed] = await setIf(saving, next, sha1(current));
+    const [outcome, changed] = await setIf(saving.guard, name, next, sha1(current));
     if (outcome === GONE) return undefined;
-    if (outcome === SAVED) return { stored: next === draft ? view : Buffer.from(next.text), view };
+    if (outcome === SAVED) {
+      const saved = storedAs(next);
+      return next === draft ? saved : { ...saved, view: Buffer.from(draft.text) };
+    }
     current = changed as Buffer;
   }
   throw new SuiteError(
@@ -81,64 +97,57 @@ async function replaceSession(saving: Saving, draft: Draft, known: Known): Promi
   );
 }
 
-const WHATEVER_IS_THERE = '';
-const NO_TTL = 0;
 /** However long they take: in an app that blocks itself, two round trips may take longer than the patience. */
 const MIN_TRIES = 3;
 
-async function setIf(
-  { guard, hasTtl }: Saving,
-  { key, text, livesForMs }: Draft,
+export const WHATEVER_IS_THERE = '';
+
+/** @param replaced the SHA-1 of the bytes to replace, or what the script knows besides. */
+export async function setIf(
+  guard: Guard,
+  { key, tombstone }: SessionName,
+  { text, endsInMs }: Pick<Draft, 'text' | 'endsInMs'>,
   replaced: string,
 ): Promise<[outcome: number, changed?: Buffer]> {
-  const args = [text, String(hasTtl ? Math.max(livesForMs, 1) : NO_TTL), replaced];
-  return (await guard.run((redis) => runScript(redis, saveScript, [key], args, 'bytes'))) as [
+  const ttlMs = endsInMs === NEVER ? NO_TTL : String(Math.max(Math.ceil(endsInMs), 1));
+  const args = [text, ttlMs, replaced];
+  return (await guard.run((redis) => runScript(redis, saveScript, [key, tombstone], args, 'bytes'))) as [
     number,
     Buffer?,
   ];
 }
 
-/** Undefined when what is stored now is no session: as good as gone. */
+const NEVER = Number.POSITIVE_INFINITY;
+const NO_TTL = '0';
+
+function storedAs({ text, createdMs, lifetimeMs }: Draft): NonNullable<Saved> {
+  const stored = Buffer.from(text);
+  return { stored, view: stored, createdMs, lifetimeMs };
+}
+
+/** Undefined when what is stored now is no session, or has ended: as good as gone. */
 async function merge(
-  { serializer, livesForMs }: Saving,
+  { codec, endsInMs, decideConflict }: Saving,
   draft: Draft,
   view: Buffer,
   current: Buffer,
 ): Promise<Draft | undefined> {
-  const theirs = await readable(serializer, current.toString());
-  if (theirs === undefined) return undefined;
-  const base = await serializer.parse(view.toString());
-  const merged = mergeSessions(base, await serializer.parse(draft.text), theirs);
-  return { key: draft.key, text: await serializer.stringify(merged), livesForMs: livesForMs(merged) };
-}
-
-/** The session in this text, undefined when there is none in it; a promise where the serializer returns one. */
-export function readable(
-  serializer: Serializer,
-  text: string,
-): SessionData | undefined | Promise<SessionData | undefined> {
-  try {
-    const parsed = serializer.parse(text);
-    const isPromise = typeof (parsed as Partial<Promise<SessionData>> | null)?.then === 'function';
-    return isPromise ? asSessionLater(parsed) : asSession(parsed, isJson(serializer) ? text : undefined);
-  } catch {
-    return undefined;
-  }
-}
-
-export function isJson(serializer: Serializer): boolean {
-  return (serializer as unknown) === JSON;
-}
-
-async function asSessionLater(parsing: SessionData | Promise<SessionData>): Promise<SessionData | undefined> {
-  try {
-    return asSession(await parsing);
-  } catch {
-    return undefined;
-  }
+  const [base, ours, theirs] = await Promise.all(
+    [view.toString(), draft.text, current.toString()].map((text) => codec.decode(text)),
+  );
+  if (base === undefined || ours === undefined || theirs === undefined) return undefined;
+  const merged = mergeSessions(base.data, ours.data, theirs.data, decideConflict);
+  const createdMs = Math.min(draft.createdMs ?? NEVER, theirs.createdMs ?? NEVER);
+  const particulars = { createdMs: createdMs === NEVER ? undefined : createdMs };
+  return {
+    ...particulars,
+    text: await codec.encode(merged, particulars),
+    endsInMs: endsInMs(merged, particulars.createdMs),
+    lifetimeMs: cookieLifetimeMs(merged),
+  };
 }
 
 /** As `redis.sha1hex` has it. A checksum that tells versions apart, no protection. */
-function sha1(bytes: Buffer): string {
+export function sha1(bytes: Buffer): string {
   return createHash('sha1').update(bytes).digest('hex');
 }

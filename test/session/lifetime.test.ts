@@ -9,6 +9,7 @@ import {
   A_MINUTE,
   AN_HOUR,
   appWith,
+  base64,
   commonActs,
   cookieOf,
   PATIENT,
@@ -84,6 +85,24 @@ describe('a read', () => {
     await expectTtl(A_MINUTE);
   });
 
+  it('writes the time to live only once it has shrunk by touchAfterMs, and by half in any case', async () => {
+    const store = storeWith({ touchAfterMs: 10 * A_MINUTE });
+    await plant(client, key, {}, {}, 55 * A_MINUTE);
+    const data = (await store.get('id')) as SessionData;
+    await expectTtl(55 * A_MINUTE);
+    let isDone = false;
+    store.touch('id', data, () => {
+      isDone = true;
+    });
+    expect(isDone).toBe(true);
+    await client.pExpire(key, 49 * A_MINUTE);
+    await store.get('id');
+    await expectTtl(AN_HOUR);
+    await plant(client, key, {}, { originalMaxAge: A_MINUTE }, A_MINUTE / 3);
+    await store.get('id');
+    await expectTtl(A_MINUTE);
+  });
+
   it('gives a session without a time to live one', async () => {
     await plant(client, key, {});
     await client.persist(key);
@@ -112,16 +131,25 @@ describe('a touch', () => {
   });
 
   it('slides what a script cannot judge: another serializer, a ttl function', async () => {
-    const base64 = {
-      parse: (text: string) => JSON.parse(Buffer.from(text, 'base64').toString()),
-      stringify: (session: SessionData) => Buffer.from(JSON.stringify(session)).toString('base64'),
-    };
     for (const options of [{ serializer: base64 }, { ttl: () => 3600 }]) {
       const store = storeWith(options);
       await store.set('id', sessionWith({ originalMaxAge: AN_HOUR }));
       await client.pExpire(key, A_MINUTE);
       await store.touch('id', (await store.get('id')) as SessionData);
       await expectTtl(AN_HOUR);
+    }
+  });
+
+  it('goes by touchAfterMs where the read could not tell', async () => {
+    const store = storeWith({ serializer: base64, touchAfterMs: 10 * A_MINUTE });
+    await store.set('id', sessionWith({ originalMaxAge: AN_HOUR }));
+    for (const [before, after] of [
+      [55 * A_MINUTE, 55 * A_MINUTE],
+      [45 * A_MINUTE, AN_HOUR],
+    ] as const) {
+      await client.pExpire(key, before);
+      await store.touch('id', (await store.get('id')) as SessionData);
+      await expectTtl(after);
     }
   });
 
@@ -184,10 +212,11 @@ describe('a set', () => {
 
   it('destroys a session whose lifetime is over', async () => {
     const store = storeWith();
-    for (const cookie of [{ originalMaxAge: 0 }, { originalMaxAge: -1 }, { expires: new Date(0) }]) {
-      await store.set('id', sessionWith({ originalMaxAge: AN_HOUR }));
-      await store.set('id', sessionWith(cookie));
-      expect(await client.exists(key)).toBe(0);
+    const ended = [{ originalMaxAge: 0 }, { originalMaxAge: -1 }, { expires: new Date(0) }];
+    for (const [id, cookie] of ended.entries()) {
+      await store.set(`${id}`, sessionWith({ originalMaxAge: AN_HOUR }));
+      await store.set(`${id}`, sessionWith(cookie));
+      expect(await client.exists(`${prefix}${id}`)).toBe(0);
     }
   });
 

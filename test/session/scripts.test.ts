@@ -19,7 +19,10 @@ beforeEach(async () => {
 });
 
 const run = (script: Script, ...args: (string | number)[]) =>
-  runScript(redisOf(client), script, [key], args.map(String));
+  runScript(redisOf(client), script, [key, `${key}:gone`], args.map(String));
+const read = (fallbackMs: number, touchAfterMs = 0, absoluteTtlMs = 0, nowMs = 0) =>
+  run(readScript, fallbackMs, touchAfterMs, absoluteTtlMs, nowMs);
+const touch = (ttlMs: number, touchAfterMs = 0) => run(touchScript, ttlMs, touchAfterMs);
 const sha1 = (text: string) => createHash('sha1').update(text).digest('hex');
 
 describe('read', () => {
@@ -36,16 +39,16 @@ describe('read', () => {
     ['7', 0, A_MINUTE],
   ])('of %s says %i and leaves %i ms', async (text, isSlid, ttlMs) => {
     await client.set(key, text, { PX: A_MINUTE });
-    expect(await run(readScript, 2 * AN_HOUR)).toEqual([text, isSlid]);
+    expect(await read(2 * AN_HOUR)).toEqual([text, isSlid]);
     const left = await client.pTTL(key);
     expect(left).toBeGreaterThan(ttlMs - 10_000);
     expect(left).toBeLessThanOrEqual(ttlMs);
   });
 
   it('of nothing, or of another type, is nil', async () => {
-    expect(await run(readScript, AN_HOUR)).toBeNull();
+    expect(await read(AN_HOUR)).toBeNull();
     await client.hSet(key, 'a', '1');
-    expect(await run(readScript, AN_HOUR)).toBeNull();
+    expect(await read(AN_HOUR)).toBeNull();
   });
 });
 
@@ -69,11 +72,11 @@ describe('save', () => {
 
 describe('touch', () => {
   it('lengthens, never shortens, never makes', async () => {
-    await run(touchScript, AN_HOUR);
+    await touch(AN_HOUR);
     expect(await client.exists(key)).toBe(0);
     await client.set(key, 'x', { PX: A_MINUTE });
-    await run(touchScript, AN_HOUR);
-    await run(touchScript, A_MINUTE);
+    await touch(AN_HOUR);
+    await touch(A_MINUTE);
     expect(await client.pTTL(key)).toBeGreaterThan(AN_HOUR - A_MINUTE);
   });
 });

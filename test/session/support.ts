@@ -103,6 +103,12 @@ export async function stored(client: TestClient, key: string): Promise<Record<st
   return text === null ? null : JSON.parse(text);
 }
 
+/** A serializer whose text no script can read. */
+export const base64 = {
+  parse: (text: string) => JSON.parse(Buffer.from(text, 'base64').toString()),
+  stringify: (data: object) => Buffer.from(JSON.stringify(data)).toString('base64'),
+};
+
 /** A promise and what resolves it, to stop one request where a test wants it. */
 export function barrier(): { readonly passed: Promise<void>; open(): void } {
   let open: () => void = () => {};

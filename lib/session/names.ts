@@ -1,0 +1,32 @@
+/** What a session is called in Redis. */
+import type { RedisSessionStoreOptions } from './options.js';
+
+export interface SessionName {
+  /** The session as Redis knows it: what its key has after the prefix. */
+  readonly id: string;
+  readonly key: string;
+  /**
+   * A key that exists for an hour after the session was destroyed. It shares the session's slot of a cluster, begins with
+   * the prefix, as rights to keys may go by that, and has a colon, so that no listing takes it for a session.
+   */
+  readonly tombstone: string;
+}
+
+export interface SessionNames {
+  of(sid: string): SessionName;
+  /** By the id that Redis knows. */
+  ofStored(id: string): SessionName;
+}
+
+/** @param keyPrefix what the client puts before every key: it decides on the slot too. */
+export function nameSessions(
+  { prefix }: Pick<RedisSessionStoreOptions, 'prefix'>,
+  keyPrefix: string,
+): SessionNames {
+  const head = prefix ?? DEFAULT_PREFIX;
+  const tombstoneHead = `${head}gone:{${keyPrefix}${head}`;
+  const ofStored = (id: string) => ({ id, key: head + id, tombstone: `${tombstoneHead}${id}}` });
+  return { of: ofStored, ofStored };
+}
+
+const DEFAULT_PREFIX = 'sess:';
