@@ -1,19 +1,11 @@
 /** The same window within this process: O(log n) a hit, and no timer. */
+import { baseOf, compact, firstAbove, firstLive, type Hits, takeBack, totalOf, untilFits } from './hits.js';
 import { type Demand, type Period, type Shape, spanMicros, type Verdict, type Window } from './window.js';
 
 /** A client that floods us with identities gets the least recently seen ones forgotten. */
 const MAX_KEYS = 250_000;
 /** Expired keys looked for at each hit; more than one, so that they go faster than they can come. */
 const SWEPT_PER_HIT = 2;
-/** Entries that have left stay in the arrays until they are worth the copying. */
-const COMPACT_FROM = 64;
-
-/** Entries in the order of time: when each was taken, in microseconds, and the units taken up to and with it. */
-interface Hits {
-  times: number[];
-  totals: number[];
-  shutUntil: number;
-}
 
 interface Look extends Pick<Verdict, 'used' | 'which'> {
   readonly resetMs: number;
@@ -48,7 +40,7 @@ export class MemoryWindow implements Window {
   take(key: string, { cost, limit, record }: Demand): Verdict & { readonly resetMs: number } {
     const clock = Math.floor(this.#clock() * 1000);
     this.#sweep(clock);
-    const hits = this.#find(key) ?? { times: [], totals: [], shutUntil: 0 };
+    const hits = this.#find(key) ?? { times: [], totals: [], base: 0, shutUntil: 0 };
     compact(hits, clock - this.#windowMicros);
 
     const wasShut = hits.shutUntil > clock;
@@ -57,7 +49,7 @@ export class MemoryWindow implements Window {
     const mark = units > 0 ? this.#append(hits, clock, units) : 0;
     const { used, resetMs, retryMicros, which } = this.#look(hits, clock, isAllowed ? 0 : cost, limit);
     // Of rejections only the newest `limit` units decide anything.
-    if (units > 0 && !isAllowed) forgetFirst(hits, totalOf(hits) - limit);
+    if (units > 0 && !isAllowed) hits.base = Math.max(hits.base, totalOf(hits) - limit);
     const isShutNow = !isAllowed && !wasShut && record !== 'never' && this.#blockMicros > 0;
     if (isShutNow) hits.shutUntil = clock + this.#blockMicros;
     if (units > 0 || isShutNow) this.#keep(key, hits, clock);
@@ -104,8 +96,8 @@ export class MemoryWindow implements Window {
       const period = which === 0 ? undefined : this.#further[which - 1];
       const windowMicros = period === undefined ? this.#windowMicros : Math.round(period.windowMs * 1000);
       const most = period?.limit ?? limit;
-      const first = firstAbove(hits.times, clock - windowMicros);
-      const used = totalOf(hits) - (hits.totals[first - 1] ?? 0);
+      const first = firstLive(hits, clock - windowMicros);
+      const used = totalOf(hits) - baseOf(hits, first);
       const waitMicros = used + cost > most ? untilFits(hits, cost, most, windowMicros, clock) : 0;
       retryMicros = Math.max(retryMicros, waitMicros);
       const rank = waitMicros > 0 ? -waitMicros : most - used;
@@ -158,61 +150,4 @@ function unitsToRecord(isAllowed: boolean, cost: number, limit: number, record: 
   if (record === 'never') return 0;
   if (isAllowed) return cost;
   return record === 'always' ? Math.min(cost, limit) : 0;
-}
-
-function totalOf({ totals }: Hits): number {
-  return totals.at(-1) ?? 0;
-}
-
-function untilFits(
-  { times, totals }: Hits,
-  cost: number,
-  limit: number,
-  windowMicros: number,
-  clock: number,
-) {
-  if (cost > limit) return Number.POSITIVE_INFINITY;
-  const leaves = firstAbove(totals, (totals.at(-1) ?? 0) + cost - limit - 1);
-  return Math.max(1, (times[leaves] ?? clock) + windowMicros - clock);
-}
-
-/** Drops what has left, but for the newest of it: that is where counting starts. */
-function compact(hits: Hits, cutoff: number): void {
-  const isEmpty = (hits.times.at(-1) ?? 0) <= cutoff;
-  const left = isEmpty ? hits.times.length : firstAbove(hits.times, cutoff) - 1;
-  if (!isEmpty && (left < COMPACT_FROM || left * 2 < hits.times.length)) return;
-  hits.times = hits.times.slice(left);
-  hits.totals = hits.totals.slice(left);
-}
-
-/** Counting starts after the first `count` units: an entry before all time stands for them. */
-function forgetFirst(hits: Hits, count: number): void {
-  if (count <= 0) return;
-  const kept = firstAbove(hits.totals, count);
-  hits.times = [Number.NEGATIVE_INFINITY, ...hits.times.slice(kept)];
-  hits.totals = [count, ...hits.totals.slice(kept)];
-}
-
-/** Returns the units taken back; the entries after it count on from less. */
-function takeBack({ times, totals }: Hits, index: number, cost: number): number {
-  const weight = (totals[index] as number) - (totals[index - 1] ?? 0);
-  const units = Math.min(weight, cost);
-  for (let after = index; after < totals.length; after += 1)
-    totals[after] = (totals[after] as number) - units;
-  if (units < weight) return units;
-  times.splice(index, 1);
-  totals.splice(index, 1);
-  return units;
-}
-
-/** Where the first number above `bound` is; the length when there is none. */
-function firstAbove(ascending: readonly number[], bound: number): number {
-  let low = 0;
-  let high = ascending.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((ascending[middle] as number) <= bound) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -10,7 +10,8 @@ import { defineScript, type Script } from '../core/script.js';
  *
  * A key that is shut has a last entry `until:<microsecond>` with an infinite score: no allowed request pays for the look.
  *
- * Numbers go to redis.call as they are, which writes all 16 digits; Lua's own tostring keeps 14.
+ * Numbers go to redis.call as they are, which writes all 16 digits; Lua's own tostring keeps 14. Where most requests pass,
+ * the time stays text: writing it out costs as much as a command.
  */
 export const takeScript: Script = defineScript(`
 -- KEYS[1]       the client's hits
@@ -27,7 +28,8 @@ local key, record = KEYS[1], ARGV[2]
 local cost, span, longest = ARGV[1] + 0, ARGV[3] + 0, ARGV[5] + 0
 
 local time = call('TIME')
-local clock = time[1] * 1000000 + time[2]
+local now = #time[2] == 6 and time[1] .. time[2] or string.format('%s%06d', time[1], time[2])
+local clock = now + 0
 
 -- Times of the first entry and of the newest hit, and the running count; no times when there is nothing.
 local first, newest, total
@@ -40,7 +42,7 @@ if last[1] and record ~= '0' and span == 0 and cost > 0 and not ARGV[7] then
   if newest and newest < clock and total <= ARGV[6] + 0 and newest % longest < clock % longest then
     first = tonumber(call('ZRANGE', key, '0', '0')[1])
     if first and first > clock - longest and first <= newest then
-      call('ZADD', key, total, clock)
+      call('ZADD', key, total, now)
       return { 1, 0, clock, total, first + longest - clock, 0 }
     end
   end
@@ -58,6 +60,17 @@ local function shut(micros)
   keep(clock)
 end
 
+-- Writes all entries anew, with times and counts that are less by this.
+local function shift(micros, units)
+  local entries = call('ZRANGE', key, '0', '-1', 'WITHSCORES')
+  call('UNLINK', key)
+  for i = 1, #entries, 2 do
+    local taken = tonumber(entries[i])
+    call('ZADD', key, entries[i + 1] - units, taken and math.max(0, taken - micros) or entries[i])
+  end
+  keep(clock)
+end
+
 local function at(rank)
   local entry = call('ZRANGE', key, rank, rank, 'WITHSCORES')
   return tonumber(entry[1]) or math.huge, tonumber(entry[2])
@@ -69,11 +82,13 @@ if last.err then
   last = {}
 elseif last[2] == 'inf' then
   blocked = (tonumber(string.sub(last[1], 7)) or 0) - clock
-  local excess = block > 0 and blocked > block
-  if blocked <= 0 or excess then call('ZREM', key, last[1]) end
-  -- The clock went back: nobody is shut out for longer than was said.
-  if excess then shut(block) end
-  blocked = math.max(0, blocked)
+  -- The clock went back, or blocks are shorter now, or none: nobody is shut out for longer than is said.
+  local excess = blocked > block
+  if blocked <= 0 or excess then
+    call('ZREM', key, last[1])
+    blocked = 0
+  end
+  if excess and block > 0 then shut(block) end
   last = call('ZRANGE', key, blocked > 0 and '-2' or '-1', blocked > 0 and '-2' or '-1', 'WITHSCORES')
 end
 
@@ -88,15 +103,8 @@ if last[1] then
   elseif newest - clock > longest + span then
     -- The clock went back by more than a window (a failover, a restored machine). Move the hits back with it, keeping
     -- their distances, or the client would wait for the clock to catch up.
-    local shift = newest - clock
-    local entries = call('ZRANGE', key, '0', '-1', 'WITHSCORES')
-    call('UNLINK', key)
-    for i = 1, #entries, 2 do
-      local was = tonumber(entries[i])
-      call('ZADD', key, entries[i + 1], was and math.max(0, was - shift) or entries[i])
-    end
-    first, newest = math.max(0, first - shift), clock
-    keep(clock)
+    shift(newest - clock, 0)
+    first, newest = math.max(0, first + clock - newest), clock
   end
 end
 if not newest then total = 0 end
@@ -140,6 +148,11 @@ if newest and not oldest then
 elseif left and (left > 0 or first > 0) then
   forget(base)
   first = 0
+end
+-- The count of a key that never rests would grow beyond what a score can hold.
+if base > 5e14 then
+  shift(0, base)
+  total, base = total - base, 0
 end
 
 local allowed = blocked == 0

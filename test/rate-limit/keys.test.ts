@@ -166,6 +166,35 @@ describe('In Redis, the limiter', () => {
     expect(await client.pTTL(key)).toBeGreaterThan(60_000);
   });
 
+  test('starts its running count again before it is too long for a score', async () => {
+    const { client, limiter, key } = await limited();
+    const now = Date.now() * 1_000;
+    const counts = [9e14, 9e14 + 1, 9e14 + 2];
+    const times = ['0', `${now - 20_000_000}`, `${now - 10_000_000}`];
+    await client.zAdd(
+      key,
+      counts.map((score, index) => ({ score, value: times[index] as string })),
+    );
+    expect(await limiter.consume('me')).toMatchObject({ isAllowed: true, used: 3 });
+    expect(await limiter.consume('me')).toMatchObject({ isAllowed: false, used: 3 });
+    const entries = await client.zRangeWithScores(key, 0, -1);
+    expect(entries.map(({ score }) => score)).toEqual([0, 1, 2, 3]);
+    expect(await client.pTTL(key)).toBeGreaterThan(60_000);
+  });
+
+  test('lets in whom an earlier version of it has shut out, when `blockMs` is gone or less', async () => {
+    const client = await connect();
+    const options = { client, namespace: uniqueNamespace(), name: 'api', limit: 1, deadlineMs: 5_000 };
+    const [before, less, without] = [3_600_000, 30_000, 0].map((blockMs) =>
+      rateLimit({ ...options, blockMs }),
+    );
+    for (let tries = 0; tries < 2; tries += 1) await before?.consume('me', 2);
+    const denied = await less?.consume('me');
+    expect(denied).toMatchObject({ isAllowed: false, source: 'redis' });
+    expect(denied?.retryAfterMs).toBeLessThanOrEqual(30_000);
+    expect(await without?.consume('me')).toMatchObject({ isAllowed: true, used: 1 });
+  });
+
   test('goes on after SCRIPT FLUSH and FLUSHALL', async () => {
     const { client, limiter, key } = await limited();
     await limiter.consume('me');

@@ -152,6 +152,44 @@ describe.each(Object.entries(windows))('The window %s', (_place, open) => {
     expect(await window.take(KEY, look(2))).toMatchObject({ used: 1 });
   });
 
+  test('refunds exactly among hundreds, wherever the request stands', async () => {
+    const window = await open(60_000);
+    const marks: number[] = [];
+    for (let hits = 0; hits < 400; hits += 1) {
+      if (hits === 4) await sleep(5);
+      marks.push((await window.take(KEY, hit(2_000, 3))).mark);
+    }
+    let used = 1_200;
+    for (const [index, units] of [0, 1, 5, 100, 260, 398, 399].map((at): [number, number] => [at, 2])) {
+      expect(await window.refund(KEY, marks[index] as number, units)).toBe(true);
+      expect(await window.refund(KEY, marks[index] as number, 9)).toBe(true);
+      expect(await window.refund(KEY, marks[index] as number, 9)).toBe(false);
+      used -= 3;
+      expect(await window.take(KEY, look(2_000))).toMatchObject({ used });
+    }
+    // The two that are left of the first four, then one of the others.
+    const first = await window.take(KEY, look(used, 1));
+    const third = await window.take(KEY, look(used, 7));
+    expect(third.retryMs).toBeGreaterThan(first.retryMs);
+    expect(await window.take(KEY, hit(used, 1))).toMatchObject({ isAllowed: false, used });
+    expect(await window.take(KEY, hit(used + 1, 1))).toMatchObject({ isAllowed: true, used: used + 1 });
+  });
+
+  test('counts exactly however long a key is busy, with the greatest costs', async () => {
+    const windowMs = 90;
+    const window = await open(windowMs);
+    const accepted: number[] = [];
+    const until = performance.now() + 8_000;
+    while (accepted.length < 36 && performance.now() < until) {
+      const { isAllowed, mark, used } = await window.take(KEY, hit(1e14, 5e13));
+      if (isAllowed) accepted.push(mark);
+      else expect(used).toBe(1e14);
+      await sleep(accepted.length < 2 ? 30 : 2);
+    }
+    expect(mostInAnyWindow(accepted, windowMs * 1_000)).toBe(2);
+    expect(accepted.length).toBe(36);
+  });
+
   test('refunds nothing of a key it does not know', async () => {
     const window = await open(100);
     expect(await window.refund('nobody', 12345, 1)).toBe(false);
@@ -240,6 +278,19 @@ describe.each(Object.entries(windows))('The window %s', (_place, open) => {
     expect(await window.take(KEY, hit(2))).toMatchObject({ isAllowed: true, used: 1 });
   });
 
+  test('gives back what a rejection that counts took, and what it pushed out stays out', async () => {
+    const window = await open(60_000);
+    const always: Demand = { limit: 3, cost: 2, record: 'always' };
+    const marks: number[] = [];
+    for (let hits = 0; hits < 3; hits += 1) marks.push((await window.take(KEY, always)).mark);
+    expect(await window.take(KEY, look(3))).toMatchObject({ used: 3 });
+    expect(await window.refund(KEY, marks[2] as number, 2)).toBe(true);
+    expect(await window.take(KEY, look(3))).toMatchObject({ used: 1 });
+    expect(await window.refund(KEY, marks[1] as number, 2)).toBe(true);
+    expect(await window.refund(KEY, marks[0] as number, 2)).toBe(false);
+    expect(await window.take(KEY, hit(3, 3))).toMatchObject({ isAllowed: true, used: 3 });
+  });
+
   test('shuts a key that asks for more than the limit, too', async () => {
     const window = await open(60_000, { blockMs: 60_000 });
     expect(await window.take(KEY, hit(2, 3))).toMatchObject({ isAllowed: false, retryMs: Infinity });
@@ -293,6 +344,17 @@ describe('The window in this process', () => {
     expect(window.take(KEY, hit(60_000, 50_000))).toMatchObject({ isAllowed: true });
     now = 19;
     expect(window.take(KEY, hit(60_000, 50_000))).toMatchObject({ isAllowed: false, used: 50_000 });
+  });
+
+  test('takes no longer for a rejection that counts when there are many', () => {
+    const window = new MemoryWindow({ windowMs: 60_000 });
+    const always: Demand = { limit: 50_000, cost: 1, record: 'always' };
+    for (let hits = 0; hits < 50_000; hits += 1) window.take(KEY, always);
+    const startedAt = performance.now();
+    for (let hits = 0; hits < 20_000; hits += 1) window.take(KEY, always);
+    // Copying 50,000 entries each time took more than a second.
+    expect(performance.now() - startedAt).toBeLessThan(800);
+    expect(window.take(KEY, always)).toMatchObject({ isAllowed: false, used: 50_001 });
   });
 
   test('forgets keys whose hits have left', () => {
