@@ -1,0 +1,222 @@
+/**
+ * Who goes next: what several processes do at once, cut into steps of which one at a time is taken, in any order.
+ *
+ * Every call to a database or to Redis is a step, so is every timer that goes off and everything that befalls the world
+ * (a process is killed, a lease expires). A list of numbers decides, so that the same list makes the same history.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import timersPromises from 'node:timers/promises';
+
+/** What one process does; all of it stops when the process is killed. */
+export interface ActorProcess {
+  readonly name: string;
+  /** Timers longer than this, in milliseconds, never go off: how slow the world may seem to the process. */
+  readonly longestTimerMs: number;
+  isAlive: boolean;
+}
+
+interface Step {
+  readonly process: ActorProcess | undefined;
+  readonly label: string;
+  readonly kind: 'call' | 'timer' | 'interval' | 'event';
+  /** When a timer goes off at the latest, in milliseconds since the beginning. */
+  readonly dueMs: number;
+  isReady(): boolean;
+  take(): unknown;
+}
+
+interface Actor {
+  readonly process: ActorProcess;
+  readonly name: string;
+  isDone: boolean;
+}
+
+/** Rather than go on for ever, a history that does not end is an error. */
+const MOST_STEPS = 2_000;
+
+export class Interleaving {
+  /** What has happened, step by step. */
+  readonly history: string[] = [];
+  readonly #actors: Actor[] = [];
+  readonly #failures: unknown[] = [];
+  #waiting: Step[] = [];
+  #nowMs = 0;
+
+  /** Begins at a moment of its own. */
+  spawn(process: ActorProcess, name: string, act: () => Promise<unknown>): void {
+    const actor = { process, name, isDone: false };
+    this.#actors.push(actor);
+    running.run({ interleaving: this, process }, async () => {
+      try {
+        await this.call(process, `${name} begins`, async () => {});
+        await act();
+      } catch (error) {
+        this.#failures.push(error);
+      }
+      actor.isDone = true;
+    });
+  }
+
+  /** A step that an actor waits for; in a process that was killed it is never taken. */
+  call<Result>(
+    process: ActorProcess,
+    label: string,
+    act: () => Promise<Result>,
+    isReady: () => boolean = () => true,
+  ): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      const take = () => running.exit(act).then(resolve, reject);
+      this.#add({ process, label, kind: 'call', dueMs: 0, isReady, take });
+    });
+  }
+
+  /** Something that may befall the world, once, while `isReady`; it need not. */
+  mayHappen(label: string, act: () => unknown, isReady: () => boolean = () => true): void {
+    this.#add({ process: undefined, label, kind: 'event', dueMs: 0, isReady, take: act });
+  }
+
+  /** Goes off at any moment, unless it is too long for the process. Returns what calls it off. */
+  addTimer(
+    process: ActorProcess,
+    kind: 'timer' | 'interval',
+    afterMs: number,
+    goOff: () => void,
+  ): () => void {
+    const isReady = () => afterMs <= process.longestTimerMs;
+    let isOff = false;
+    const step: Step = {
+      process,
+      label: `${kind} of ${afterMs.toFixed(0)} ms`,
+      kind,
+      dueMs: this.#nowMs + afterMs,
+      isReady,
+      take: () => {
+        if (kind === 'timer') this.#nowMs = Math.max(this.#nowMs, step.dueMs);
+        goOff();
+        if (kind === 'interval' && !isOff) this.#add(step);
+      },
+    };
+    this.#add(step);
+    return () => {
+      isOff = true;
+      this.#waiting = this.#waiting.filter((other) => other !== step);
+    };
+  }
+
+  kill(process: ActorProcess): void {
+    process.isAlive = false;
+    this.#waiting = this.#waiting.filter((step) => step.process !== process);
+  }
+
+  /**
+   * Takes steps as `choices` say, and then the rest in the order in which they were asked for. Nothing befalls the
+   * world then but that time passes when all there is are timers: `whenTimePasses` says what comes of that.
+   *
+   * @throws what an actor throws, or an Error when a living one waits for what never comes
+   */
+  async run(choices: readonly number[], whenTimePasses: () => Promise<unknown> = nothing): Promise<void> {
+    await turns(1);
+    for (const choice of choices) {
+      const ready = this.#waiting.filter((step) => step.isReady());
+      if (ready.length > 0) await this.#take(ready[choice % ready.length] as Step);
+    }
+    for (let next = this.#next(); next !== undefined; next = this.#next()) {
+      if (next.kind === 'timer') await whenTimePasses();
+      await this.#take(next);
+      if (this.history.length > MOST_STEPS) throw new Error('this history does not end');
+    }
+    const stuck = this.#actors.find(({ process, isDone }) => process.isAlive && !isDone);
+    if (this.#failures.length > 0) throw this.#failures[0];
+    if (stuck !== undefined) throw new Error(`${stuck.process.name}: ${stuck.name} waits for ever`);
+  }
+
+  #add(step: Step): void {
+    if (step.process?.isAlive !== false) this.#waiting.push(step);
+  }
+
+  /** The call that waits longest, else the timer that is due first. */
+  #next(): Step | undefined {
+    const ready = this.#waiting.filter((step) => step.isReady());
+    const timers = ready.filter(({ kind }) => kind === 'timer').sort((a, b) => a.dueMs - b.dueMs);
+    return ready.find(({ kind }) => kind === 'call') ?? timers[0];
+  }
+
+  async #take(step: Step): Promise<void> {
+    this.#waiting = this.#waiting.filter((other) => other !== step);
+    this.history.push(step.process === undefined ? step.label : `${step.process.name}: ${step.label}`);
+    await step.take();
+    // Whoever waited for it goes on, up to the next step. A timer may give the event loop some turns of grace.
+    await turns(step.kind === 'call' ? 1 : 3);
+  }
+}
+
+interface Context {
+  readonly interleaving: Interleaving;
+  readonly process: ActorProcess;
+}
+
+const running = new AsyncLocalStorage<Context>();
+
+/**
+ * From now on the timers that actors set are steps, and no time passes; everybody else's are as ever.
+ *
+ * @returns what gives the timers back
+ */
+export function takeOverTimers(): () => void {
+  const { setTimeout, setInterval, clearTimeout, clearInterval } = globalThis;
+  const sleep = timersPromises.setTimeout;
+
+  Object.assign(globalThis, {
+    setTimeout: ours('timer', setTimeout),
+    setInterval: ours('interval', setInterval),
+    clearTimeout: (timer: unknown) => clear(timer, clearTimeout),
+    clearInterval: (timer: unknown) => clear(timer, clearInterval),
+  });
+  timersPromises.setTimeout = function sleepOrStep<Value>(ms?: number, value?: Value, options?: object) {
+    if (running.getStore() === undefined) return sleep(ms, value, options);
+    return new Promise<Value>((resolve) => globalThis.setTimeout(resolve, ms, value as Value));
+  };
+
+  return function giveBack() {
+    Object.assign(globalThis, { setTimeout, setInterval, clearTimeout, clearInterval });
+    timersPromises.setTimeout = sleep;
+  };
+}
+
+/** What an actor gets for a timer. */
+class StepTimer {
+  readonly callOff: () => void;
+
+  constructor(callOff: () => void) {
+    this.callOff = callOff;
+  }
+
+  unref(): this {
+    return this;
+  }
+}
+
+type Callback = (...args: unknown[]) => void;
+
+function ours(
+  kind: 'timer' | 'interval',
+  real: (callback: Callback, ms?: number, ...args: unknown[]) => unknown,
+) {
+  return function setTimer(callback: Callback, ms = 0, ...args: unknown[]) {
+    const context = running.getStore();
+    if (context === undefined) return real(callback, ms, ...args);
+    const goOff = () => running.run(context, () => callback(...args));
+    return new StepTimer(context.interleaving.addTimer(context.process, kind, ms, goOff));
+  };
+}
+
+function clear(timer: unknown, real: (timer: never) => void): void {
+  if (timer instanceof StepTimer) timer.callOff();
+  else real(timer as never);
+}
+
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+async function nothing(): Promise<void> {}
