@@ -17,7 +17,7 @@ export interface Entry {
 }
 
 /** What of a session is not in its data. */
-export interface Particulars {
+interface Particulars {
   readonly createdMs: number | undefined;
 }
 
@@ -35,7 +35,7 @@ export interface Codec {
  * field, in its place. The first, since a script finds it there without decoding the rest, and nothing that a user puts
  * into a session can come before it.
  */
-export const CREATED = 'ers:created';
+const CREATED = 'ers:created';
 const STAMP = /^\{"ers:created":(\d{1,16}),(?=")/;
 
 export function codecOf(serializer: Serializer): Codec {

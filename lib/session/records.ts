@@ -186,7 +186,7 @@ const NEVER_STORED: Known = {
   isSaved: false,
 };
 
-export function isOfRequest(session: SessionData): session is Session & SessionData {
+function isOfRequest(session: SessionData): session is Session & SessionData {
   return typeof (session as Partial<Session>).save === 'function';
 }
 

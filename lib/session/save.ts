@@ -100,7 +100,7 @@ async function replaceSession(saving: Saving, name: SessionName, draft: Draft, k
 /** However long they take: in an app that blocks itself, two round trips may take longer than the patience. */
 const MIN_TRIES = 3;
 
-export const WHATEVER_IS_THERE = '';
+const WHATEVER_IS_THERE = '';
 
 /** @param replaced the SHA-1 of the bytes to replace, or what the script knows besides. */
 export async function setIf(

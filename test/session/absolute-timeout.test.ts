@@ -205,11 +205,12 @@ describe.each(Object.entries(middlewares))('under %s', (_, make) => {
   });
 });
 
-it.each([{ absoluteTtlMs: 0 }, { absoluteTtlMs: Number.NaN }, { absoluteTtlMs: '1h' }, { touchAfterMs: -1 }])(
-  '%j is refused',
-  (options) => {
-    expect(() => storeWith(options as never)).toThrow(
-      expect.objectContaining({ code: 'ERS_INVALID_OPTION' }),
-    );
-  },
-);
+it.each([
+  { absoluteTtlMs: 0 },
+  { absoluteTtlMs: Number.NaN },
+  { absoluteTtlMs: '1h' },
+  { touchAfterMs: -1 },
+  { onConflict: 'merge' },
+])('%j is refused', (options) => {
+  expect(() => storeWith(options as never)).toThrow(expect.objectContaining({ code: 'ERS_INVALID_OPTION' }));
+});

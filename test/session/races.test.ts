@@ -4,7 +4,7 @@ import http from 'node:http';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { RedisStore } from 'connect-redis';
 import { RedisSessionStore, sessions } from 'express-redis-suite/session';
-import expressSession, { type Session, type SessionData } from 'express-session';
+import expressSession, { type SessionData } from 'express-session';
 import { serve } from '../support/http.js';
 import { connect, type TestClient, uniqueNamespace } from '../support/redis.js';
 import {
@@ -16,9 +16,11 @@ import {
   barrier,
   commonActs,
   cookieOf,
+  load,
   PATIENT,
   plant,
   SECRET,
+  save,
   stored,
   TWO_WEEKS,
 } from './support.js';
@@ -37,15 +39,6 @@ beforeEach(async () => {
   key = `${prefix}id`;
   await plant(client, key, { cart: ['apple'] });
 });
-
-/** What a request does first: a session object of its own. */
-async function load(store: RedisStore): Promise<AnySession> {
-  const req = { sessionID: 'id', sessionStore: store } as never;
-  return store.createSession(req, (await store.get('id')) as SessionData) as unknown as AnySession;
-}
-
-const save = (session: Session) =>
-  new Promise<void>((resolve, reject) => session.save((error) => (error ? reject(error) : resolve())));
 
 interface Race {
   readonly name: string;
@@ -183,6 +176,29 @@ describe('saves that meet', () => {
     expect(await stored(client, key)).toMatchObject({ cookie: { originalMaxAge: TWO_WEEKS } });
   });
 
+  it('send the browser a cookie of the lifetime that is stored after the merge', async () => {
+    const isLoaded = barrier();
+    const mayGoOn = barrier();
+    const acts: Record<string, Act> = {
+      ...commonActs,
+      '/slow': async (req, res) => {
+        isLoaded.open();
+        await mayGoOn.passed;
+        req.session.slow = 'yes';
+        res.end('slow');
+      },
+    };
+    const app = await serve(appWith(sessions({ client, prefix, secret: SECRET, ...PATIENT }), acts));
+    const cookie = { cookie: cookieOf('id') };
+    const slow = app.get('/slow', cookie);
+    await isLoaded.passed;
+    await app.get(`/lifetime/${TWO_WEEKS}`, cookie);
+    mayGoOn.open();
+    const [sent = ''] = (await slow).headers['set-cookie'] ?? [];
+    const expires = Date.parse(/Expires=([^;]+)/.exec(sent)?.[1] ?? '');
+    expect(expires).toBeGreaterThan(Date.now() + TWO_WEEKS - A_MINUTE);
+  });
+
   it('lose nothing when fifty requests of two processes change a key each', async () => {
     const stores = [ours(client, prefix), ours(await connect(), prefix)] as const;
     const loaded = await Promise.all(Array.from({ length: 50 }, (_, i) => load(stores[i % 2] as RedisStore)));
@@ -191,6 +207,55 @@ describe('saves that meet', () => {
     });
     await Promise.all(loaded.map(save));
     expect(Object.keys(await contents())).toHaveLength(51);
+  });
+
+  it('go by onConflict where both changed the same field, in different ways', async () => {
+    const seen: unknown[] = [];
+    function both(...values: unknown[]) {
+      seen.push(values);
+      return [values[0], values[1]].flat().filter((value) => value !== undefined);
+    }
+    await plant(client, key, { cart: ['apple'], same: 1, gone: 1 });
+    const store = new RedisSessionStore({ client, prefix, onConflict: both, ...PATIENT });
+    const [a, b] = [await load(store), await load(store)];
+    Object.assign(b, { cart: ['b'], same: 2, theirs: 1, gone: undefined });
+    await save(b);
+    Object.assign(a, { cart: ['a'], same: 2, mine: 1, gone: 2 });
+    await save(a);
+    expect(await contents()).toEqual({ cart: ['a', 'b'], same: 2, theirs: 1, mine: 1, gone: [2] });
+    expect(seen).toEqual([
+      [['a'], ['b'], ['apple'], 'cart'],
+      [2, undefined, 1, 'gone'],
+    ]);
+  });
+
+  it("under onConflict: 'reject' fail with a code, and write nothing", async () => {
+    const store = new RedisSessionStore({ client, prefix, onConflict: 'reject', ...PATIENT });
+    const [a, b] = [await load(store), await load(store)];
+    b.cart = ['b'];
+    await save(b);
+    Object.assign(a, { cart: ['a'], other: 1 });
+    await expect(save(a)).rejects.toMatchObject({ code: 'ERS_SESSION_CONFLICT' });
+    expect(await contents()).toEqual({ cart: ['b'] });
+    const [c, d] = [await load(store), await load(store)];
+    Object.assign(c, { c: 1 });
+    Object.assign(d, { d: 1 });
+    await Promise.all([save(c), save(d)]);
+    expect(await contents()).toEqual({ cart: ['b'], c: 1, d: 1 });
+  });
+
+  it('fail with what an onConflict function throws', async () => {
+    const broken = new TypeError('of onConflict');
+    const onConflict = () => {
+      throw broken;
+    };
+    const store = new RedisSessionStore({ client, prefix, onConflict, ...PATIENT });
+    const [a, b] = [await load(store), await load(store)];
+    b.cart = ['b'];
+    await save(b);
+    a.cart = ['a'];
+    await expect(save(a)).rejects.toBe(broken);
+    expect(await contents()).toEqual({ cart: ['b'] });
   });
 
   it('find nothing to save into where somebody put another type of value, or no session', async () => {

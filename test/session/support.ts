@@ -1,5 +1,6 @@
 /** A small app on sessions, the signed cookies of its browsers, and sessions as they stand in Redis. */
 import { createHmac } from 'node:crypto';
+import type { RedisStore } from 'connect-redis';
 import express, {
   type Express,
   type NextFunction,
@@ -7,7 +8,7 @@ import express, {
   type RequestHandler,
   type Response,
 } from 'express';
-import type { Session } from 'express-session';
+import type { Session, SessionData } from 'express-session';
 import type { TestClient } from '../support/redis.js';
 
 export const SECRET = 'a secret of the tests, long enough';
@@ -102,6 +103,15 @@ export async function stored(client: TestClient, key: string): Promise<Record<st
   const text = (await client.get(key)) as string | null;
   return text === null ? null : JSON.parse(text);
 }
+
+/** What a request does first: a session object of its own. */
+export async function load(store: RedisStore, sid = 'id'): Promise<AnySession> {
+  const req = { sessionID: sid, sessionStore: store } as never;
+  return store.createSession(req, (await store.get(sid)) as SessionData) as unknown as AnySession;
+}
+
+export const save = (session: Session) =>
+  new Promise<void>((resolve, reject) => session.save((error) => (error ? reject(error) : resolve())));
 
 /** A serializer whose text no script can read. */
 export const base64 = {
