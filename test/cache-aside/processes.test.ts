@@ -7,18 +7,19 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { onTestEnd } from '../support/cleanup.js';
 import { uniqueNamespace } from '../support/redis.js';
 import { sharedRedisUrl } from '../support/redis-server.js';
+import { until } from '../support/until.js';
 import { openCache } from './support.js';
-import type { Answer, Order } from './worker.js';
+import type { Answer, Asked, Order } from './worker.js';
 
 const KEY = 'user:42';
 const MARK_MS = 1_500;
 const LEASE_MS = 1_500;
 
 class Worker {
-  readonly #child: ChildProcess;
+  readonly child: ChildProcess;
 
   private constructor(child: ChildProcess) {
-    this.#child = child;
+    this.child = child;
   }
 
   static async start(namespace: string): Promise<Worker> {
@@ -28,27 +29,41 @@ class Worker {
     });
     onTestEnd(() => child.kill('SIGKILL'));
     const worker = new Worker(child);
-    await worker.#answer();
+    await worker.hears('ready');
     return worker;
   }
 
-  tell(order: Order): Promise<Answer> {
-    this.#child.send(order);
-    return this.#answer();
+  tell(order: Exclude<Order, Question>): Promise<Answer> {
+    this.child.send(order);
+    return this.hears('commit' in order ? 'committed' : 'loading');
+  }
+
+  ask(order: Question): Promise<Asked> {
+    this.child.send(order);
+    return this.hears('asked') as Promise<Asked>;
+  }
+
+  /** The next message of a kind. */
+  async hears(kind: Answer['is']): Promise<Answer> {
+    const patience = AbortSignal.timeout(15_000);
+    for (;;) {
+      const [answer] = (await once(this.child, 'message', { signal: patience })) as [Answer];
+      if (answer.is === kind) return answer;
+    }
   }
 
   async kill(): Promise<void> {
-    this.#child.kill('SIGKILL');
-    await once(this.#child, 'exit');
-  }
-
-  async #answer(): Promise<Answer> {
-    const [answer] = (await once(this.#child, 'message', { signal: AbortSignal.timeout(15_000) })) as [
-      Answer,
-    ];
-    return answer;
+    this.child.kill('SIGKILL');
+    await once(this.child, 'exit');
   }
 }
+
+type Question = Extract<Order, { ask: string }>;
+
+const startWorkers = (namespace: string, count: number) =>
+  Promise.all(Array.from({ length: count }, () => Worker.start(namespace)));
+
+const loadsOf = (asked: readonly Asked[]) => asked.reduce((sum, { loads }) => sum + loads, 0);
 
 describe('several processes on one Redis', () => {
   let namespace: string;
@@ -57,17 +72,50 @@ describe('several processes on one Redis', () => {
     namespace = uniqueNamespace();
   });
 
-  it('run one load for 50 who ask in each of three at once', async () => {
-    const workers = await Promise.all([1, 2, 3].map(() => Worker.start(namespace)));
-    const answers = await Promise.all(
-      workers.map((worker) => worker.tell({ ask: KEY, times: 50, loadMs: 200 })),
-    );
-    const asked = answers.map((answer) => {
-      if (answer.is !== 'asked') throw new Error(`unexpected answer: ${answer.is}`);
-      return answer;
+  it('run one load for 200 who ask in each of four at once for what has expired, ten times of ten', async () => {
+    const workers = await startWorkers(namespace, 4);
+    const { cache } = await openCache(namespace);
+    const loads: number[] = [];
+    for (let round = 0; round < 10; round += 1) {
+      const key = `user:${round}`;
+      await cache.set(key, 'of yesterday', { ttlMs: 30 });
+      await until(async () => (await cache.get(key)) === undefined);
+      const asked = await Promise.all(
+        workers.map((worker) => worker.ask({ ask: key, times: 200, loadMs: 100 })),
+      );
+      loads.push(loadsOf(asked));
+      const values = asked.flatMap((each) => each.values);
+      expect(values.length).toBe(800);
+      expect(new Set(values).size).toBe(1);
+    }
+    expect(loads).toEqual(Array.from({ length: 10 }, () => 1));
+  });
+
+  it('run two loads when the process that loads is killed in the middle of it', async () => {
+    const workers = await startWorkers(namespace, 4);
+    const asking = workers.map(async (worker) => {
+      const asked = worker.ask({ ask: KEY, times: 200, loadMs: 500 });
+      // Of the one that is killed, nothing is heard any more.
+      return Promise.race([asked, once(worker.child, 'exit').then(() => undefined)]);
     });
-    expect(asked.reduce((sum, { loads }) => sum + loads, 0)).toBe(1);
+    const loader = await Promise.race(workers.map((worker) => worker.hears('begun').then(() => worker)));
+    await loader.kill();
+    const asked = (await Promise.all(asking)).filter((each) => each !== undefined);
+    expect(asked.length).toBe(3);
+    expect(loadsOf(asked)).toBe(1);
     expect(new Set(asked.flatMap(({ values }) => values)).size).toBe(1);
+    expect(asked.flatMap(({ values }) => values).length).toBe(600);
+  });
+
+  it('tell all who asked what the load failed with, after one load in each process at most', async () => {
+    const workers = await startWorkers(namespace, 4);
+    const question = { ask: KEY, times: 200, loadMs: 50, fails: true };
+    const asked = await Promise.all(workers.map((worker) => worker.ask(question)));
+    expect(asked.flatMap(({ values }) => values)).toEqual([]);
+    const errors = asked.flatMap((each) => each.errors);
+    expect(errors.length).toBe(800);
+    expect(new Set(errors)).toEqual(new Set(['the database is away']));
+    expect(loadsOf(asked)).toBeLessThanOrEqual(4);
   });
 
   it('lose one lease when a process dies while it loads', async () => {

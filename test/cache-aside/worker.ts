@@ -4,15 +4,22 @@ import { createClient } from 'redis';
 import { type Cache, createCache } from '../../lib/cache-aside/index.js';
 
 export type Order =
-  | { readonly ask: string; readonly times: number; readonly loadMs: number }
+  | { readonly ask: string; readonly times: number; readonly loadMs: number; readonly fails?: boolean }
   /** Commits and never comes back. */
   | { readonly commit: string }
   /** Begins to load and never comes back. */
   | { readonly load: string };
 
-export type Answer =
-  | { readonly is: 'ready' | 'committed' | 'loading' }
-  | { readonly is: 'asked'; readonly loads: number; readonly values: readonly unknown[] };
+export interface Asked {
+  readonly is: 'asked';
+  readonly loads: number;
+  /** What all who asked were given, and the messages of what they were rejected with. */
+  readonly values: readonly unknown[];
+  readonly errors: readonly string[];
+}
+
+/** `begun` comes unasked for, whenever a load begins. */
+export type Answer = { readonly is: 'ready' | 'committed' | 'loading' | 'begun' } | Asked;
 
 const answer = (message: Answer) => process.send?.(message);
 
@@ -28,14 +35,22 @@ async function obey(cache: Cache, order: Order): Promise<void> {
   } else if ('load' in order) {
     await cache.getOrLoad(order.load, () => stay({ is: 'loading' }));
   } else {
-    const { loadMs } = order;
+    const { loadMs, fails = false } = order;
     let loads = 0;
     async function load() {
       loads += 1;
-      return sleep(loadMs, `loaded by ${process.pid}`);
+      answer({ is: 'begun' });
+      await sleep(loadMs);
+      if (fails) throw new Error('the database is away');
+      return `loaded by ${process.pid}`;
     }
     const asked = Array.from({ length: order.times }, () => cache.getOrLoad(order.ask, load));
-    answer({ is: 'asked', values: await Promise.all(asked), loads });
+    const outcomes = await Promise.allSettled(asked);
+    const values = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+    const errors = outcomes.flatMap((outcome) =>
+      outcome.status === 'rejected' ? [String(outcome.reason.message)] : [],
+    );
+    answer({ is: 'asked', values, errors, loads });
   }
 }
 
