@@ -22,7 +22,7 @@ const MAY_REQUIRE: Record<string, readonly string[]> = {
   core: [],
   fill: ['lru-cache'],
   'rate-limit': ['lru-cache', 'proxy-addr', 'ipaddr.js', 'structured-headers'],
-  session: ['express-session', 'connect-redis', 'on-headers', 'on-finished'],
+  session: ['express-session', 'connect-redis', 'on-headers', 'on-finished', 'ipaddr.js'],
   'response-cache': [
     'lru-cache',
     'structured-headers',

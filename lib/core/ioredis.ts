@@ -43,6 +43,7 @@ export function fromIoredis(given: IoredisClient): Redis {
     (reply === 'bytes' ? `${name}Buffer` : name) as 'evalsha' | 'evalBuffer';
 
   return {
+    hasOneConnection: !('nodes' in client),
     hasManyNodes: 'nodes' in client,
     keyPrefix: client.options?.keyPrefix ?? '',
     isOpen: () => client.status !== 'end',

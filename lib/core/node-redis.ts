@@ -76,6 +76,7 @@ export function fromNodeRedis(client: NodeRedisClient): Redis {
   const as = (reply: ReplyType) => (reply === 'bytes' ? bytes : text);
 
   return {
+    hasOneConnection: !isPool(client) && !('masters' in client) && !('getMasterNode' in client),
     hasManyNodes: 'masters' in client,
     keyPrefix: String(text._keyPrefix ?? ''),
     isOpen: () => client.isOpen,

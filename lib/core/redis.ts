@@ -12,6 +12,8 @@ export interface Redis {
   readonly keyPrefix: string;
   /** A cluster: one node may be away while the others answer. */
   readonly hasManyNodes: boolean;
+  /** All commands go over one connection: Redis runs them in the order in which they were given. */
+  readonly hasOneConnection: boolean;
   /** Whether a command sent now goes out at once. Nothing is sent otherwise: offline queues replay. */
   isReady(): boolean;
   evalSha(

@@ -1,5 +1,6 @@
 /** Sessions on Redis: a drop-in for connect-redis, and express-session made safe around it. */
 export type { Serializer } from './codec.js';
+export type { Device } from './devices.js';
 export type { SessionState } from './known.js';
 export { login, logout, type SessionFields } from './login.js';
 export type { DecideConflict } from './merge.js';
@@ -7,3 +8,4 @@ export { type SessionsMiddleware, sessions } from './middleware.js';
 export type { RedisSessionStoreOptions } from './options.js';
 export type { SessionsOptions } from './settings.js';
 export { RedisSessionStore } from './store.js';
+export type { UserId, UserSession } from './user-entry.js';

@@ -22,6 +22,10 @@ export interface Known {
   readonly isSaved: boolean;
   /** It was destroyed or regenerated meanwhile: nothing may bring it back. */
   readonly isGone: boolean;
+  /** Whose it was when it was read or saved, with the option `userId`. */
+  readonly user: string | undefined;
+  /** For how long nobody had used it when it was read, in milliseconds; 0 unless its time to live was slid then. */
+  readonly idleMs: number;
 }
 
 /** What a store knows of a session object: never stored, as it is stored, changed since, or destroyed by others. */

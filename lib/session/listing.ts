@@ -3,11 +3,11 @@ import type { SessionData } from 'express-session';
 import type { RedisClient } from '../core/client.js';
 import { type Guard, guardRedis } from '../core/guard.js';
 import { globEscaped } from '../core/keys.js';
+import { inBatches } from './batches.js';
 import type { Codec } from './codec.js';
 
 /** Listing has a breaker of its own: a slow scan must not make the sessions of live requests fail. */
 const PAGE_DEADLINE_MS = 5000;
-const READS_AT_ONCE = 100;
 
 export interface Listing {
   readonly prefix: string;
@@ -41,7 +41,7 @@ export async function allSessions(guard: Guard, listing: Listing): Promise<Liste
 
 export async function removeAll(guard: Guard, listing: Listing): Promise<null> {
   for await (const ids of listIds(guard, listing)) {
-    await Promise.all(ids.map((id) => guard.run((redis) => redis.unlink(listing.prefix + id))));
+    await inBatches(ids, (id) => guard.run((redis) => redis.unlink(listing.prefix + id)));
   }
   return null;
 }
@@ -82,9 +82,7 @@ async function readAll(
     const entry = text === null ? undefined : await codec.decode(text);
     if (entry !== undefined && !isOver(entry.createdMs)) found.push([id, entry.data]);
   }
-  for (let start = 0; start < ids.length; start += READS_AT_ONCE) {
-    await Promise.all(ids.slice(start, start + READS_AT_ONCE).map(read));
-  }
+  await inBatches(ids, read);
   return found;
 }
 

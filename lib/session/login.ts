@@ -13,12 +13,19 @@ export type SessionFields = Omit<Partial<SessionData>, 'cookie'>;
  * A new id, because whoever planted the old one in the browser would else be logged in too (session fixation, OWASP
  * Session Management, "Renew the Session ID After Any Privilege Level Change").
  *
- * Rejects, with nothing logged in, when Redis is in trouble (ERS_REDIS_UNAVAILABLE, ERS_REDIS_REFUSED).
+ * Rejects, with nothing logged in, when Redis is in trouble (ERS_REDIS_UNAVAILABLE, ERS_REDIS_REFUSED), and when the
+ * user's sessions were revoked while this was under way (ERS_SESSION_REVOKED; with the store's option `userId`).
  */
 export async function login(req: IncomingMessage, fields: SessionFields): Promise<void> {
-  await promised((done) => sessionOf(req).regenerate(done));
+  const { sessionStore: store } = req as SessionRequest;
+  const old = sessionOf(req);
+  const [admission] = await Promise.all([
+    store instanceof RedisSessionStore ? store.admit(fields) : undefined,
+    promised((done) => old.regenerate(done)),
+  ]);
   const session = sessionOf(req);
   Object.assign(session, fields);
+  admission?.(session);
   try {
     await promised((done) => session.save(done));
   } catch (error) {

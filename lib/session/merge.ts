@@ -1,6 +1,7 @@
 /** Two requests changed one session: what each of them changed survives. Pure. */
 import { isDeepStrictEqual } from 'node:util';
 import type { SessionData } from 'express-session';
+import { SuiteError } from '../core/errors.js';
 import { cookieLifetimeMs, isLifetimeChanged } from './lifetime.js';
 
 type Fields = Record<string, unknown>;
@@ -63,4 +64,19 @@ function attributesOf(session: SessionData): Fields {
     ...attributes
   } = (session.cookie ?? {}) as unknown as Fields;
   return attributes;
+}
+
+/** Undefined for `'last-write'`. */
+export function conflictRule(
+  onConflict: 'last-write' | 'reject' | DecideConflict | undefined,
+): DecideConflict | undefined {
+  if (typeof onConflict === 'function') return onConflict;
+  return onConflict === 'reject' ? reject : undefined;
+}
+
+function reject(): never {
+  throw new SuiteError(
+    'ERS_SESSION_CONFLICT',
+    "session: another request changed the same field meanwhile, and onConflict is 'reject'. Read the session again and repeat the change.",
+  );
 }

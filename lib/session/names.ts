@@ -1,4 +1,5 @@
 /** What a session is called in Redis. */
+import { tagged } from '../core/keys.js';
 import type { RedisSessionStoreOptions } from './options.js';
 
 export interface SessionName {
@@ -16,6 +17,8 @@ export interface SessionNames {
   of(sid: string): SessionName;
   /** By the id that Redis knows. */
   ofStored(id: string): SessionName;
+  /** Where a user's sessions are listed: beside the sessions, and under a name that no listing of them meets. */
+  ofUser(user: string): string;
 }
 
 /** @param keyPrefix what the client puts before every key: it decides on the slot too. */
@@ -26,7 +29,8 @@ export function nameSessions(
   const head = prefix ?? DEFAULT_PREFIX;
   const tombstoneHead = `${head}gone:{${keyPrefix}${head}`;
   const ofStored = (id: string) => ({ id, key: head + id, tombstone: `${tombstoneHead}${id}}` });
-  return { of: ofStored, ofStored };
+  const userHead = `${head.replace(/:$/, '') || 'sess'}-user:`;
+  return { of: ofStored, ofStored, ofUser: (user) => userHead + tagged(user) };
 }
 
 const DEFAULT_PREFIX = 'sess:';

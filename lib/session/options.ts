@@ -1,9 +1,11 @@
 /** The store's options: connect-redis' own, with its names, units and defaults, and what is new. */
+import type { SessionData } from 'express-session';
 import type { RedisClient } from '../core/client.js';
 import { invalidOption } from '../core/errors.js';
 import type { Serializer } from './codec.js';
 import { type Lifetimes, requireTtl, type Ttl } from './lifetime.js';
 import type { DecideConflict } from './merge.js';
+import type { UserId } from './user-entry.js';
 
 export interface RedisSessionStoreOptions {
   /** Any client of `redis` (5 or later) or `ioredis` (5 or later). It stays yours: never closed here. */
@@ -39,6 +41,13 @@ export interface RedisSessionStoreOptions {
    * later save fails with ERS_SESSION_CONFLICT. A function decides for each field. Default `'last-write'`.
    */
   readonly onConflict?: 'last-write' | 'reject' | DecideConflict | undefined;
+  /**
+   * Says whose session it is, from what is in it; undefined for nobody's. With it the store keeps an index of each
+   * user's sessions, for `list` and `revoke`. Not set by default.
+   */
+  readonly userId?: ((session: SessionData) => UserId | null | undefined) | undefined;
+  /** How many sessions a user may have; a login above it ends the oldest. With `userId` only. Default: any number. */
+  readonly maxSessionsPerUser?: number | undefined;
   /** How long one call to Redis may take, in milliseconds. Default 250. */
   readonly deadlineMs?: number | undefined;
 }
@@ -60,6 +69,7 @@ export function lifetimesOf(options: RedisSessionStoreOptions): Lifetimes {
 /** @throws SuiteError ERS_INVALID_OPTION */
 export function requireSound(options: RedisSessionStoreOptions): RedisSessionStoreOptions {
   const { prefix, scanCount, serializer, ttl, deadlineMs, absoluteTtlMs, touchAfterMs, onConflict } = options;
+  const { userId, maxSessionsPerUser } = options;
   if (prefix != null && typeof prefix !== 'string') throw invalidOption('prefix', prefix, 'Give a string.');
   if (scanCount != null && !(Number.isInteger(scanCount) && scanCount > 0)) {
     throw invalidOption('scanCount', scanCount, 'Give a whole number of keys, at least 1.');
@@ -73,6 +83,10 @@ export function requireSound(options: RedisSessionStoreOptions): RedisSessionSto
   if (onConflict != null && typeof onConflict !== 'function' && !CONFLICT_WORDS.includes(onConflict)) {
     throw invalidOption('onConflict', onConflict, "Write 'last-write' or 'reject', or give a function.");
   }
+  if (userId != null && typeof userId !== 'function') {
+    throw invalidOption('userId', userId, 'Give a function: (session) => session.userId.');
+  }
+  if (maxSessionsPerUser != null) requireLimit(maxSessionsPerUser, userId);
   return options;
 }
 
@@ -86,6 +100,19 @@ function requireMs(
   for (const [name, value] of Object.entries(options)) {
     if (value == null || (Number.isFinite(value) && isSound(value as number))) continue;
     throw invalidOption(name, value, `Give milliseconds, ${range}.`);
+  }
+}
+
+function requireLimit(maxSessionsPerUser: number, userId: RedisSessionStoreOptions['userId']): void {
+  if (!(Number.isInteger(maxSessionsPerUser) && maxSessionsPerUser > 0)) {
+    throw invalidOption('maxSessionsPerUser', maxSessionsPerUser, 'Give a whole number, at least 1.');
+  }
+  if (userId == null) {
+    throw invalidOption(
+      'maxSessionsPerUser',
+      maxSessionsPerUser,
+      'It needs userId, which says whose sessions count.',
+    );
   }
 }
 

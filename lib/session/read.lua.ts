@@ -2,7 +2,7 @@
 import { defineScript, type Script } from '../core/script.js';
 
 /**
- * Reply: nil without a session, else `{ bytes, 1 }`, or `{ bytes, 0 }` when the script cannot tell the session's
+ * Reply: nil without a session, else `{ bytes, 1 }`, or `{ bytes, 1, ms }` where the TTL, slid so many ms ago, was slid again, or `{ bytes, 0 }` when the script cannot tell the session's
  * lifetime (another serializer than JSON, or a lifetime that only a function knows) and left its TTL alone.
  */
 export const readScript: Script = defineScript(`
@@ -52,9 +52,11 @@ if absolute > 0 and created then
   -- Over: whoever asked sees to that.
   if not (lifetime >= 1) then return { value, 1 } end
 end
-if redis.call('PTTL', KEYS[1]) < lifetime - math.min(tonumber(ARGV[2]), lifetime / 2) then
+local left = redis.call('PTTL', KEYS[1])
+if left < lifetime - math.min(tonumber(ARGV[2]), lifetime / 2) then
   -- A replica, or a Redis that cannot write just now, still serves the session.
   redis.pcall('PEXPIRE', KEYS[1], string.format('%.0f', math.ceil(lifetime)))
+  return { value, 1, math.floor(lifetime - left) }
 end
 return { value, 1 }
 `);

@@ -1,6 +1,5 @@
 /** The sessions in Redis: read, saved, kept alive and destroyed, each in one command where nobody interferes. */
 import type { Session, SessionData } from 'express-session';
-import { SuiteError } from '../core/errors.js';
 import { type Guard, guardRedis } from '../core/guard.js';
 import { runScript } from '../core/script.js';
 import { type Codec, codecOf, type Entry, type Serializer } from './codec.js';
@@ -15,19 +14,21 @@ import {
   type Lifetimes,
   renewAtMsOf,
 } from './lifetime.js';
-import type { DecideConflict } from './merge.js';
+import { conflictRule } from './merge.js';
 import { nameSessions, type SessionName, type SessionNames } from './names.js';
 import { DEFAULT_DEADLINE_MS, lifetimesOf, type RedisSessionStoreOptions } from './options.js';
 import { readScript } from './read.lua.js';
 import { destroySession, type Saving, saveSession, setIf, sha1 } from './save.js';
 import { touchScript } from './touch.lua.js';
 import { Turns } from './turns.js';
+import { type Users, usersOf } from './users.js';
 
 export class Records {
   /** By the data that `read` returned, and by the session object that express-session made of it. */
   readonly known = new Knowledge();
   readonly codec: Codec;
   readonly lifetimes: Lifetimes;
+  readonly users: Users | undefined;
   readonly #names: SessionNames;
   readonly #guard: Guard;
   readonly #turns = new Turns();
@@ -48,13 +49,14 @@ export class Records {
       patienceMs: deadlineMs,
       decideConflict: conflictRule(options.onConflict),
     };
+    this.users = usersOf(options, this.#guard, this.#names, this.lifetimes);
   }
 
   async read(sid: string): Promise<SessionData | null> {
     const name = this.#names.of(sid);
     const reply = await this.#fetch(name);
     if (reply === null) return null;
-    const [stored, isSlid] = reply;
+    const [stored, isSlid, idleMs = 0] = reply;
     const decoded = this.codec.decode(stored.toString());
     // JSON answers at once; only a promise is worth a turn of the event loop.
     const entry = decoded instanceof Promise ? await decoded : decoded;
@@ -69,6 +71,8 @@ export class Records {
       json,
       lifetimeMs: cookieLifetimeMs(data),
       createdMs: begun.createdMs,
+      user: this.users?.userAtLoad(data),
+      idleMs,
       isSlid: isSlid === 1,
       renewAtMs: this.lifetimes.slides ? renewAtMsOf(data) : Number.POSITIVE_INFINITY,
       isSaved: false,
@@ -82,6 +86,7 @@ export class Records {
     const isLive = isOfRequest(session);
     const contents = isLive ? contentsOf(session) : '';
     const lifetimeMs = cookieLifetimeMs(session);
+    const user = this.users?.userOf(session);
     const createdMs = this.known.of(session)?.createdMs ?? this.#beginningOf(session);
     const remainingMs = this.#saving.endsInMs(session, createdMs);
     const encoded = Promise.resolve(this.codec.encode(session, { createdMs }));
@@ -91,13 +96,15 @@ export class Records {
       const known = this.known.of(session);
       if (known?.isGone) return;
       const draft = { text: await encoded, createdMs, endsInMs: remainingMs, lifetimeMs };
-      const saved = await saveSession(this.#saving, this.#names.of(sid), draft, known);
+      const save = () => saveSession(this.#saving, this.#names.of(sid), draft, known);
+      const users = remainingMs > 0 ? this.users : undefined;
+      const saved = await (users?.saveWith(sid, session, user, known, save) ?? save());
       // Of plain data nobody can say later whether it is the same session still, so nothing is remembered of it.
       if (known === undefined && !isLive) return;
       if (saved === undefined) return this.known.note(session, { ...(known ?? NEVER_STORED), isGone: true });
       if (isLive) takeOverLifetime(session, lifetimeMs, saved.lifetimeMs);
       const storedMs = isLive ? saved.lifetimeMs : lifetimeMs;
-      this.known.note(session, { ...FRESHLY_SAVED, ...saved, lifetimeMs: storedMs, contents });
+      this.known.note(session, { ...FRESHLY_SAVED, ...saved, lifetimeMs: storedMs, contents, user });
     });
   }
 
@@ -110,7 +117,7 @@ export class Records {
     await this.#guard.run((redis) => runScript(redis, touchScript, [this.#names.of(sid).key], args));
   }
 
-  destroy(sid: string): Promise<void> {
+  destroy(sid: string): Promise<boolean> {
     return this.#turns.take(sid, () => destroySession(this.#guard, this.#names.of(sid)));
   }
 
@@ -124,13 +131,13 @@ export class Records {
     return absoluteLeftMs(createdMs, this.lifetimes.absoluteTtlMs, Date.now()) <= 0;
   }
 
-  #fetch({ key, tombstone }: SessionName): Promise<[Buffer, number] | null> {
+  #fetch({ key, tombstone }: SessionName): Promise<[Buffer, number, number?] | null> {
     const { slides, ttl, touchAfterMs, absoluteTtlMs = 0 } = this.lifetimes;
     const args = [slides ? fallbackMs(ttl) : 0, touchAfterMs, absoluteTtlMs, absoluteTtlMs && Date.now()];
     const reply = this.#guard.run((redis) =>
       runScript(redis, readScript, [key, tombstone], args.map(String), 'bytes'),
     );
-    return reply as Promise<[Buffer, number] | null>;
+    return reply as Promise<[Buffer, number, number?] | null>;
   }
 
   /** Nobody gets to read it, whether or not Redis can be told to drop it. */
@@ -175,6 +182,7 @@ const FRESHLY_SAVED = {
   renewAtMs: Number.POSITIVE_INFINITY,
   isSaved: true,
   isGone: false,
+  idleMs: 0,
 } as const;
 const NEVER_STORED: Known = {
   ...FRESHLY_SAVED,
@@ -183,6 +191,7 @@ const NEVER_STORED: Known = {
   contents: '',
   lifetimeMs: undefined,
   createdMs: undefined,
+  user: undefined,
   isSaved: false,
 };
 
@@ -199,16 +208,4 @@ function takeOverLifetime(
   if (!isLifetimeChanged(savedMs, storedMs) || isLifetimeChanged(savedMs, cookie?.originalMaxAge)) return;
   cookie.maxAge = storedMs as number;
   cookie.originalMaxAge = storedMs ?? null;
-}
-
-function conflictRule(onConflict: RedisSessionStoreOptions['onConflict']): DecideConflict | undefined {
-  if (typeof onConflict === 'function') return onConflict;
-  return onConflict === 'reject' ? reject : undefined;
-}
-
-function reject(): never {
-  throw new SuiteError(
-    'ERS_SESSION_CONFLICT',
-    "session: another request changed the same field meanwhile, and onConflict is 'reject'. Read the session again and repeat the change.",
-  );
 }

@@ -44,9 +44,12 @@ export function saveSession(
   return known === undefined ? writeSession(saving, name, draft) : replaceSession(saving, name, draft, known);
 }
 
-/** What a destroyed session leaves behind stands for longer than requests run, and saves of it are refused. */
-export async function destroySession(guard: Guard, { key, tombstone }: SessionName): Promise<void> {
-  await guard.run((redis) => runScript(redis, destroyScript, [key, tombstone], [TOMBSTONE_MS]));
+/** What a destroyed session leaves behind stands for longer than requests run, and saves of it are refused. Returns whether there was one. */
+export async function destroySession(guard: Guard, { key, tombstone }: SessionName): Promise<boolean> {
+  const destroyed = await guard.run((redis) =>
+    runScript(redis, destroyScript, [key, tombstone], [TOMBSTONE_MS]),
+  );
+  return destroyed === 1;
 }
 
 const TOMBSTONE_MS = String(60 * 60_000);

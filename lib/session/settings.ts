@@ -46,6 +46,13 @@ export function resolveSettings(options: SessionsOptions): SessionsSettings {
       'Give a random string of 32 or more characters, or several, the newest first.',
     );
   }
+  if (client === undefined && options.userId !== undefined) {
+    throw invalidOption(
+      'userId',
+      options.userId,
+      "It needs a client: the index of a user's sessions is in Redis.",
+    );
+  }
   requireSoundName(name, options.cookie);
   // express-session itself says in production what a MemoryStore means.
   const store =

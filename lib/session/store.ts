@@ -9,6 +9,8 @@ import { cookieLifetimeMs, isLifetimeChanged } from './lifetime.js';
 import { allIds, allSessions, guardListing, type ListedSession, type Listing, removeAll } from './listing.js';
 import { type RedisSessionStoreOptions, requireSound } from './options.js';
 import { Records } from './records.js';
+import type { UserId, UserSession } from './user-entry.js';
+import { requireUsers } from './users.js';
 
 type Request = Parameters<RedisStore['createSession']>[0];
 
@@ -16,7 +18,7 @@ type Request = Parameters<RedisStore['createSession']>[0];
  * A drop-in for `RedisStore` of connect-redis 9 and 10; both may work on the same sessions at the same time.
  *
  * Every method takes a callback, returns a promise, or both. Errors carry a `code`: ERS_REDIS_UNAVAILABLE,
- * ERS_REDIS_REFUSED, ERS_SESSION_CONFLICT.
+ * ERS_REDIS_REFUSED, ERS_SESSION_CONFLICT, ERS_SESSION_REVOKED.
  *
  * @throws SuiteError ERS_INVALID_CLIENT, ERS_INVALID_OPTION
  */
@@ -91,12 +93,36 @@ export class RedisSessionStore extends RedisStore {
     return answer(allSessions(this.#listingGuard, this.#listing), cb);
   }
 
+  /** With the option `userId`: the sessions of a user, the one used last first. `currentSid`: see `isCurrent`. */
+  async list(user: UserId, currentSid?: string): Promise<UserSession[]> {
+    return requireUsers(this.#records.users).list(user, currentSid);
+  }
+
+  /**
+   * With the option `userId`: ends one session of a user, by its handle, or all but one, by handle or session id.
+   * Resolves to the number of sessions that ended. A login of that user that is under way while all are revoked fails.
+   */
+  async revoke(user: UserId, which: string | { readonly except: string }): Promise<number> {
+    return requireUsers(this.#records.users).revoke(user, which);
+  }
+
+  /** With the option `userId`: ends all sessions of a user. See `revoke`. */
+  async revokeAll(user: UserId): Promise<number> {
+    return requireUsers(this.#records.users).revoke(user, {});
+  }
+
+  /** For `login()`: resolves to what lets a session with these fields in, unless its user's are all revoked meanwhile. */
+  async admit(fields: object): Promise<((session: object) => void) | undefined> {
+    return this.#records.users?.admit(fields);
+  }
+
   /** express-session's: makes the request's session of what `get` returned. */
   override createSession(req: Request, data: SessionData): Session & SessionData {
     const known = this.#records.known.of(data);
     data.cookie = cookieOf(data);
     const session = super.createSession(req, data);
     if (known === undefined) return session;
+    this.#records.users?.noteRead(session.id, session, known);
     const { cookie } = session;
     const lifetimeMs = cookie.originalMaxAge;
     // Stored is the date of the last save; the read has moved the session's end.

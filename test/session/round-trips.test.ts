@@ -3,9 +3,19 @@ import { describe, expect, it } from '@jest/globals';
 import { login, logout, RedisSessionStore, sessions } from 'express-redis-suite/session';
 import expressSession from 'express-session';
 import { serve } from '../support/http.js';
+import { wireTo } from '../support/network.js';
 import { connect } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
-import { type Act, appWith, commonActs, cookieOf, PATIENT, plant, SECRET } from './support.js';
+import {
+  type Act,
+  type AnySession,
+  appWith,
+  commonActs,
+  cookieOf,
+  PATIENT,
+  plant,
+  SECRET,
+} from './support.js';
 
 const middlewares = {
   'sessions()': async (url: string) => sessions({ client: await connect(url), secret: SECRET, ...PATIENT }),
@@ -93,6 +103,43 @@ it('login() takes three with a session before, and logout() two', async () => {
   await browser.get('/login');
   expect(await sentDuring(server, () => browser.get('/login'))).toEqual(['evalsha', 'evalsha', 'evalsha']);
   expect(await sentDuring(server, () => browser.get('/logout'))).toEqual(['evalsha', 'evalsha']);
+});
+
+describe('with the option userId', () => {
+  const userId = (session: object) => (session as AnySession).user as string | undefined;
+  const acts: Record<string, Act> = {
+    ...commonActs,
+    '/login': async (req, res) => {
+      await login(req as never, { user: 'ada' } as never);
+      res.end('in');
+    },
+  };
+  const start = async (url: string) => {
+    const middleware = sessions({ client: await connect(url), secret: SECRET, userId, ...PATIENT });
+    return serve(appWith(middleware, acts));
+  };
+
+  it('a request that reads is one command still, one that writes two', async () => {
+    const server = await RedisServer.start();
+    const browser = (await start(server.url)).browser();
+    for (const path of ['/login', '/read', '/write/cart/apple']) await browser.get(path);
+    expect(await sentDuring(server, () => browser.get('/read'))).toEqual(['evalsha']);
+    expect(await sentDuring(server, () => browser.get('/write/cart/pear'))).toEqual(['evalsha', 'evalsha']);
+  });
+
+  it('a login is three round trips', async () => {
+    const A_TRIP_MS = 300;
+    const server = await RedisServer.start();
+    const wire = await wireTo(server.port);
+    const browser = (await start(wire.url)).browser();
+    // With a session to leave, and Redis knowing the scripts.
+    await browser.get('/login');
+    await browser.get('/login');
+    wire.delay(A_TRIP_MS);
+    const { status, durationMs } = await browser.get('/login');
+    expect(status).toBe(200);
+    expect(durationMs).toBeLessThan(4 * A_TRIP_MS);
+  });
 });
 
 /** The commands that clients sent, in their order; what a script does inside Redis is not among them. */

@@ -9,7 +9,11 @@ import express, {
   type Response,
 } from 'express';
 import type { Session, SessionData } from 'express-session';
-import type { TestClient } from '../support/redis.js';
+import { createCluster } from 'redis';
+import type { RedisClient } from '../../lib/core/client.js';
+import { onTestEnd } from '../support/cleanup.js';
+import { connect, type TestClient } from '../support/redis.js';
+import type { RedisCluster } from '../support/redis-topologies.js';
 
 export const SECRET = 'a secret of the tests, long enough';
 /** For tests that are not about deadlines, on a machine that does other things as well. */
@@ -126,4 +130,21 @@ export function barrier(): { readonly passed: Promise<void>; open(): void } {
     open = resolve;
   });
   return { passed, open };
+}
+
+/** What `describe.each` takes for tests that have to hold on a single Redis and on a cluster. */
+export function placesFor(cluster: () => RedisCluster): [place: string, open: () => Promise<RedisClient>][] {
+  return [
+    ['a single Redis', async () => (await connect()) as unknown as RedisClient],
+    ['a cluster', () => connectCluster(cluster())],
+  ];
+}
+
+async function connectCluster({ ports }: RedisCluster): Promise<RedisClient> {
+  const rootNodes = ports.map((port) => ({ socket: { host: '127.0.0.1', port } }));
+  const client = createCluster({ rootNodes });
+  client.on('error', () => {});
+  await client.connect();
+  onTestEnd(() => client.destroy());
+  return client as unknown as RedisClient;
 }

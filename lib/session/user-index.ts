@@ -1,0 +1,121 @@
+/** One user's sessions in Redis: the calls to the index, and to the sessions that it names. */
+
+import type { Guard } from '../core/guard.js';
+import { runScript, type Script } from '../core/script.js';
+import { inBatches } from './batches.js';
+import type { SessionNames } from './names.js';
+import { destroySession } from './save.js';
+import { type Entered, entriesIn } from './user-entry.js';
+import {
+  admitScript,
+  enterScript,
+  entriesScript,
+  leftScript,
+  revokeScript,
+  trimScript,
+} from './user-index.lua.js';
+
+/** An entry, and what PTTL says of its session. */
+export interface Looked {
+  readonly entry: Entered;
+  readonly leftMs: number;
+}
+
+/** What PTTL says where there is no key. */
+const NO_SESSION = -2;
+/** How many others each entrance looks after. */
+const LOOK_AFTER = 100;
+/** How long a revocation turns away logins that began before it. */
+const REVOCATION_MS = 3_600_000;
+
+export class UserIndex {
+  readonly #guard: Guard;
+  readonly #names: SessionNames;
+
+  constructor(guard: Guard, names: SessionNames) {
+    this.#guard = guard;
+    this.#names = names;
+  }
+
+  /** What the last revocation is called. */
+  async revocation(user: string): Promise<string> {
+    return (await this.#run(admitScript, user)) as string;
+  }
+
+  /**
+   * @param since the revocation that must be the last one still, or ANY_TIME
+   * @returns how many sessions the user has, and some of the others; undefined when it was not let in
+   */
+  async enter(
+    user: string,
+    handle: string,
+    entry: string,
+    livesForMs: number,
+    since: string,
+  ): Promise<{ readonly count: number; readonly others: Entered[] } | undefined> {
+    const args = [handle, entry, String(livesForMs), since, String(LOOK_AFTER)];
+    const reply = await this.#run(enterScript, user, args);
+    const [isIn, count = 0, ...flat] = reply as [number, number?, ...string[]];
+    return isIn ? { count, others: entriesIn(flat) } : undefined;
+  }
+
+  async entries(user: string): Promise<Entered[]> {
+    return entriesIn((await this.#run(entriesScript, user)) as string[]);
+  }
+
+  /** From now on whoever was admitted before cannot enter. Returns who is in. */
+  async revoke(user: string, revocation: string): Promise<Entered[]> {
+    return entriesIn((await this.#run(revokeScript, user, [revocation, String(REVOCATION_MS)])) as string[]);
+  }
+
+  /** The oldest go, once those that have ended are gone. */
+  async limit(user: string, others: readonly Entered[], maxSessions: number): Promise<void> {
+    const ended = (await this.#look(others)).filter(hasEnded).map(({ entry }) => entry.handle);
+    const evicted = (await this.#run(trimScript, user, [String(maxSessions), ...ended])) as string[];
+    await inBatches(entriesIn(evicted), ({ id }) => this.#endAt(id));
+  }
+
+  /** Takes out those that have ended, and returns the others. */
+  async prune(user: string, entries: readonly Entered[]): Promise<Looked[]> {
+    const looked = await this.#look(entries);
+    await this.leave(
+      user,
+      looked.filter(hasEnded).map(({ entry }) => entry.handle),
+    );
+    return looked.filter((each) => !hasEnded(each));
+  }
+
+  /** First the sessions end and then they leave the index: a crash in between loses none of them. */
+  async end(user: string, entries: readonly Entered[]): Promise<number> {
+    const ended = await inBatches(entries, ({ id }) => this.#endAt(id));
+    await this.leave(
+      user,
+      entries.map(({ handle }) => handle),
+    );
+    return ended.filter(Boolean).length;
+  }
+
+  async leave(user: string, handles: readonly string[]): Promise<void> {
+    if (handles.length > 0) await this.#run(trimScript, user, ['0', ...handles]);
+  }
+
+  #endAt(id: string): Promise<boolean> {
+    return destroySession(this.#guard, this.#names.ofStored(id));
+  }
+
+  #look(entries: readonly Entered[]): Promise<Looked[]> {
+    return inBatches(entries, async (entry) => {
+      const { key } = this.#names.ofStored(entry.id);
+      const left = await this.#guard.run((redis) => runScript(redis, leftScript, [key], []));
+      return { entry, leftMs: left as number };
+    });
+  }
+
+  #run(script: Script, user: string, args: readonly string[] = []): Promise<unknown> {
+    return this.#guard.run((redis) => runScript(redis, script, [this.#names.ofUser(user)], args));
+  }
+}
+
+function hasEnded({ leftMs }: Looked): boolean {
+  return leftMs === NO_SESSION;
+}
