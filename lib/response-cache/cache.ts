@@ -1,4 +1,6 @@
 /** What all requests through one response cache share. */
+import { AsyncResource } from 'node:async_hooks';
+import { LRUCache } from 'lru-cache';
 import { guardRedis } from '../core/guard.js';
 import { warnInProcessOnly } from '../core/in-process.js';
 import { memoryFillStore } from '../fill/memory-store.js';
@@ -14,9 +16,19 @@ export interface Cache {
   readonly shelf: Shelf;
   readonly flights: Flights;
   readonly hitForMiss: HitForMiss;
+  /** Pages that were renewed, or not, a moment ago, by page and variant. */
+  readonly resting: LRUCache<string, true>;
+  /** Pages for which no request of ours arrives here: something before the cache answers it. */
+  readonly unreachable: LRUCache<string, true>;
+  /** The context that this cache was made in. */
+  readonly outside: AsyncResource;
   /** Forgets a page, in the store and in what is under way. */
   drop(key: string): Promise<void>;
 }
+
+const REST_MS = 1_000;
+const UNREACHABLE_FOR_MS = 60_000;
+const MAX_REMEMBERED = 10_000;
 
 /** @throws SuiteError ERS_INVALID_CLIENT */
 export function openCache(settings: Settings): Cache {
@@ -37,6 +49,9 @@ export function openCache(settings: Settings): Cache {
     shelf,
     flights,
     hitForMiss: createHitForMiss(store, settings.prefix),
+    resting: new LRUCache({ max: MAX_REMEMBERED, ttl: REST_MS }),
+    unreachable: new LRUCache({ max: MAX_REMEMBERED, ttl: UNREACHABLE_FOR_MS }),
+    outside: new AsyncResource('ExpressRedisSuiteRenewal'),
     async drop(key) {
       flights.forget(key);
       await shelf.drop(key);

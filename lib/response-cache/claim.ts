@@ -15,6 +15,8 @@ export interface Stake {
   readonly flight: Flight | undefined;
   /** Where hit-for-miss remembers this kind of request. */
   readonly hitForMissId: string;
+  /** On behalf of those who may get the page that is stored: where the new one is not to be, the old one goes. */
+  readonly isRenewal?: boolean;
 }
 
 export interface Claim {
@@ -76,8 +78,10 @@ export function claim(cache: Cache, stake: Stake, onSettled: (why: Refusal) => v
 
   /** Others hear the reason first, or they would ask the handler one after the other. */
   async function giveBack(right: Reservation, why: string): Promise<void> {
-    if (!PASSING_REFUSALS.has(why)) await hitForMiss.tell(hitForMissId, why);
-    await right.cancel().catch(() => {});
+    const isLasting = !PASSING_REFUSALS.has(why);
+    if (isLasting) await hitForMiss.tell(hitForMissId, why);
+    const end = isLasting && stake.isRenewal === true ? right.discard : right.cancel;
+    await end().catch(() => {});
   }
 
   function settle(landing: Landing | undefined, why: Refusal): void {

@@ -32,6 +32,8 @@ export interface Errand extends Stake {
   readonly stored: Entry | undefined;
   /** The stale response to serve when the handler fails, if it may be. */
   readonly fallback: Entry | undefined;
+  /** Called when it is known that nothing will be stored. */
+  readonly onDropped?: () => void;
 }
 
 type Recorded = TimedResponse & { readonly reason: string | undefined };
@@ -111,6 +113,8 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   function refusalOf(response: TimedResponse): Refusal {
     const refusal = claimed.refusal ?? refusalToStore(asked, response, rules);
     if (refusal !== undefined) return refusal;
+    // An error is no reason to forget a page that may still be served.
+    if (errand.isRenewal === true && (response.status < 200 || response.status > 299)) return 'status';
     if ((declaredLength(response.fields) ?? 0) > maxBodyBytes) return 'too-big';
     return claimed.mayStore() ? undefined : 'reserved';
   }
@@ -169,6 +173,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
 
   function onSettled(why: Refusal): void {
     if (why === undefined) trace.go('store');
+    else errand.onDropped?.();
     trace.end(stored === undefined ? 'miss' : 'validate', why);
   }
 

@@ -8,6 +8,8 @@ import { invalidateAfter, purge } from './invalidate.js';
 import type { CacheRequest } from './key.js';
 import { type ResponseCacheOptions, resolveOptions } from './options.js';
 import { isSafeMethod, useOf, wantsOnlyStored } from './policy.js';
+import { readyNow } from './ready.js';
+import { carryOut, renewalIn, renewBehind } from './renewal.js';
 import type { Found } from './shelf.js';
 import { type Forward, startTrace } from './trace.js';
 import { isAnswered, type Next, type Page, pageOf, pass, refuse, serve, type Visit } from './visit.js';
@@ -33,15 +35,22 @@ export function responseCache(options: ResponseCacheOptions = {}): ResponseCache
 
   function responseCacheMiddleware(req: CacheRequest, res: ServerResponse, next: Next): void {
     const trace = startTrace();
+    const renewal = renewalIn(cache, req);
     let page: Page;
     try {
       page = pageOf(cache.settings, req);
     } catch (error) {
-      next(error);
+      if (renewal === undefined) next(error);
+      else carryOut(renewal, req, undefined);
       return;
     }
-    if (page.passBecause !== undefined) pass({ req, res, next, trace }, 'bypass', page.passBecause);
-    else enter(cache, { req, res, next, trace, target: page.target, key: page.key });
+    const visit =
+      page.passBecause === undefined
+        ? { req, res, next, trace, target: page.target, key: page.key }
+        : undefined;
+    if (renewal !== undefined) carryOut(renewal, req, visit);
+    else if (visit === undefined) pass({ req, res, next, trace }, 'bypass', page.passBecause);
+    else enter(cache, visit);
   }
 
   return Object.assign(responseCacheMiddleware, { purge: (url: string) => purge(cache, url) });
@@ -80,9 +89,13 @@ async function decide(
   const { entry } = found;
   const use = entry === undefined ? undefined : useOf(entry, req.headers, rules, Date.now());
 
-  if (entry !== undefined && use?.may === 'serve' && !isRevalidation(req)) {
-    trace.go(use.isFresh ? 'fresh' : 'stale');
-    return () => serve(visit, entry, use, {});
+  const ready = entry && !isRevalidation(req) ? readyNow(cache, visit, entry, use) : undefined;
+  if (entry !== undefined && ready !== undefined) {
+    trace.go(ready.isFresh ? 'fresh' : 'stale');
+    return function serveStored() {
+      serve(visit, entry, ready, {});
+      if (ready.isDue) renewBehind(cache, visit, found, entry);
+    };
   }
   if (wantsOnlyStored(req.headers, rules)) return () => refuse(visit, 'only-if-cached');
 

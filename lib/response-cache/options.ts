@@ -44,6 +44,20 @@ export interface ResponseCacheOptions {
   /** Variants of one page to keep. Default 64. */
   readonly maxVariants?: number;
   /**
+   * How long a page may be served after its freshness lifetime while it is asked for again, in milliseconds, unless it
+   * says stale-while-revalidate itself. Who asks is answered at once; the page is renewed by a request that the cache
+   * sends through the app, once per page over all processes, with the headers that choose between its variants and no
+   * others. Where the app is not Express, or answers that request before the cache sees it, the page is validated
+   * first instead. Not under no-cache, must-revalidate, proxy-revalidate and s-maxage. RFC 5861, 3. Default: not at all.
+   */
+  readonly swrMs?: number;
+  /**
+   * How much earlier than its end a page that is asked for is renewed in the same way: over 1 earlier, 0 never. Each
+   * request draws for itself, and the slower the handler and the nearer the end, the likelier (XFetch: Vattani et al.,
+   * 2015). Default 1.
+   */
+  readonly beta?: number;
+  /**
    * How long a page may be served after its freshness lifetime when its handler fails (500, 502, 503, 504, or it closes
    * the connection with nothing sent), in milliseconds, unless it says stale-if-error itself. Not under no-cache,
    * must-revalidate, proxy-revalidate and s-maxage. RFC 5861, 4. Default: not at all; under `rfc9111` an hour when the
@@ -64,6 +78,7 @@ export interface Settings {
   readonly rules: Rules;
   readonly key: ((req: IncomingMessage) => string) | undefined;
   readonly vary: VaryNames;
+  readonly beta: number;
   readonly maxBodyBytes: number;
   readonly maxVariants: number;
   readonly skip: (req: IncomingMessage) => boolean;
@@ -90,12 +105,13 @@ export function resolveOptions(options: ResponseCacheOptions): Settings {
       ttlMs: optional('ttl', ttl),
       statuses: statuses === undefined ? undefined : errorStatuses(statuses),
       allowsHeuristics: profile === 'rfc9111',
-      swrMs: undefined,
+      swrMs: optional('swrMs', options.swrMs),
       staleIfErrorMs: optional('staleIfErrorMs', options.staleIfErrorMs),
       servesStaleWhenClosed: profile === 'rfc9111',
     },
     key: key?.bind(options),
     vary: headerNames(vary),
+    beta: notNegative('beta', options.beta ?? 1),
     maxBodyBytes: positive('maxBodyBytes', options.maxBodyBytes ?? 1_048_576, 'bytes'),
     maxVariants: positive('maxVariants', options.maxVariants ?? 64, 'variants'),
     skip: skip.bind(options),
@@ -116,6 +132,11 @@ function optional(name: string, given: unknown): number | undefined {
 function positive(name: string, given: unknown, unit: string): number {
   if (Number.isSafeInteger(given) && Number(given) > 0) return Number(given);
   throw invalidOption(name, given, `Use a whole number of ${unit}, 1 or more.`);
+}
+
+function notNegative(name: string, given: unknown): number {
+  if (typeof given === 'number' && given >= 0 && Number.isFinite(given)) return given;
+  throw invalidOption(name, given, 'Use a number, 0 or more.');
 }
 
 function errorStatuses(given: unknown): ReadonlySet<number> {

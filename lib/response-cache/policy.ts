@@ -28,6 +28,8 @@ const UNDERSTOOD = new Set([
   200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 500, 501, 502, 503, 504,
 ]);
 
+export type Serving = Extract<Use, { may: 'serve' }>;
+
 /** RFC 9111, 3, clause by clause, for a response to a GET. */
 export function refusalToStore(request: IncomingHttpHeaders, response: TimedResponse, rules: Rules): Refusal {
   // 5.2.1.5: a client's no-store covers the response to its request.
@@ -75,7 +77,7 @@ export function useStale(
   rules: Rules,
   nowMs: number,
   because: StaleBecause,
-): Extract<Use, { may: 'serve' }> | undefined {
+): Serving | undefined {
   if (refusalToShare(request, stored, rules) !== undefined) return undefined;
   const { directives } = directivesOf(stored.fields);
   const wishes = wishesOf(request, rules);
@@ -114,7 +116,7 @@ export function isInvalidatingStatus(status: number): boolean {
   return status >= 200 && status < 400;
 }
 
-function hasValidator({ fields }: TimedResponse): boolean {
+export function hasValidator({ fields }: TimedResponse): boolean {
   return linesOf(fields, 'etag').length === 1 || linesOf(fields, 'last-modified').length === 1;
 }
 

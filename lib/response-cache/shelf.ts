@@ -24,6 +24,8 @@ export interface Reservation {
   /** Stores and ends the reservation; false when it was lost to a purge, and nothing is stored. */
   keep(entry: Omit<Entry, 'variant' | 'vary'>, vary: VaryNames, ttlMs: number): Promise<Entry | undefined>;
   cancel(): Promise<void>;
+  /** Forgets what it was for. */
+  discard(): Promise<unknown>;
 }
 
 export interface Shelf {
@@ -45,6 +47,8 @@ export interface ShelfOptions {
   readonly ignoresLanguageOrder: boolean;
 }
 
+/** No entry, so a miss. */
+const NOTHING = Buffer.alloc(0);
 const VARY_FIELD = 'vary';
 /** What a process that dies while its handler runs costs those who wait; less than they are willing to wait. */
 const LEASE_MS = 4_000;
@@ -114,6 +118,10 @@ export function openShelf({ store, vary: always, maxVariants, ignoresLanguageOrd
       async cancel() {
         stopRenewing();
         await store.release(lease);
+      },
+      discard() {
+        stopRenewing();
+        return store.commit(lease, NOTHING, { ttlMs: 1 });
       },
     };
   }

@@ -5,7 +5,7 @@ import { hasPrecondition } from './conditional.js';
 import type { Entry } from './entry.js';
 import { type CacheRequest, pageId, pageKey, type Target, targetOf } from './key.js';
 import type { Settings } from './options.js';
-import { isSafeMethod, type Use } from './policy.js';
+import { isSafeMethod, type Serving } from './policy.js';
 import { sendGatewayTimeout, serveEntry } from './serve.js';
 import { type Account, type Forward, type Trace, tell } from './trace.js';
 
@@ -24,8 +24,6 @@ export interface Visit {
 export type Page =
   | { readonly passBecause: string }
   | { readonly passBecause?: undefined; readonly target: Target; readonly key: string };
-
-type Serving = Extract<Use, { may: 'serve' }>;
 
 /** The page that is asked for, or why the cache stands aside. Throws what the user's functions throw. */
 export function pageOf(settings: Settings, req: CacheRequest): Page {

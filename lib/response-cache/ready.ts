@@ -1,0 +1,26 @@
+/** What of the store is good enough to be served at once, and whether it is time for a new one all the same. */
+import { shouldRefreshEarly } from '../fill/early-refresh.js';
+import type { Cache } from './cache.js';
+import type { Entry } from './entry.js';
+import { type Serving, type Use, useStale } from './policy.js';
+import { mayRenewBehind } from './renewal.js';
+import type { Visit } from './visit.js';
+
+export type Ready = Serving & { readonly isDue: boolean };
+
+export function readyNow(cache: Cache, visit: Visit, entry: Entry, use: Use | undefined): Ready | undefined {
+  const { rules, beta } = cache.settings;
+  if (use?.may === 'serve')
+    return { ...use, isDue: isEarlyFor(entry, use, beta) && mayRenewBehind(cache, visit) };
+  if (!mayRenewBehind(cache, visit)) return undefined;
+  const stale = useStale(entry, visit.req.headers, rules, Date.now(), 'while-revalidate');
+  return stale && { ...stale, isDue: true };
+}
+
+/** XFetch: whether this one of the requests for a fresh page is the one that has it renewed before its end. */
+function isEarlyFor({ receivedAtMs, requestedAtMs }: Entry, { ttlMs }: Serving, beta: number): boolean {
+  if (ttlMs <= 0) return false;
+  const loadMs = Math.max(0, receivedAtMs - requestedAtMs);
+  const chance = Math.random();
+  return shouldRefreshEarly({ nowMs: 0, expiresAtMs: ttlMs, loadMs, beta, chance });
+}
