@@ -25,6 +25,22 @@ export interface SessionEvent {
   readonly durationMs: number;
 }
 
+/** What became of one session. */
+export interface SessionLifeEvent {
+  /**
+   * `created`: stored for the first time. `renewed`: that under a new id, in place of another session that was destroyed
+   * for it, as at a login. `destroyed`: by its request, from afar, or as one too many. `expired`: somebody came with a
+   * valid id, and there was no session.
+   */
+  readonly event: 'created' | 'renewed' | 'destroyed' | 'expired';
+  /** As `store.list` has it. No session id can be made of it. */
+  readonly handle: string;
+  /** Whose it is, where the store has the option `userId` and knows it at this moment. */
+  readonly user: string | undefined;
+  /** For `renewed`: the handle of the session before. */
+  readonly replaces: string | undefined;
+}
+
 /** One request through a response cache. */
 export interface ResponseCacheEvent {
   /** The verbs the request went through, such as `['lookup', 'fresh', 'serve']`. */
@@ -57,6 +73,7 @@ export interface RedisErrorEvent {
 
 export const rateLimitChannel: EventChannel<RateLimitEvent> = open('rate-limit');
 export const sessionChannel: EventChannel<SessionEvent> = open('session');
+export const sessionLifeChannel: EventChannel<SessionLifeEvent> = open('session-life');
 export const responseCacheChannel: EventChannel<ResponseCacheEvent> = open('response-cache');
 export const cacheAsideChannel: EventChannel<CacheAsideEvent> = open('cache-aside');
 export const redisStateChannel: EventChannel<RedisStateEvent> = open('redis-state');

@@ -7,6 +7,7 @@ import type {
   RedisStateEvent,
   ResponseCacheEvent,
   SessionEvent,
+  SessionLifeEvent,
 } from '../core/channels.js';
 
 export interface MetricsOptions {
@@ -42,6 +43,11 @@ export function collectMetrics(options: MetricsOptions = {}): () => void {
     'operation',
     'outcome',
   ]);
+  const lives = counter(
+    'session_lives_total',
+    'Sessions created, renewed, destroyed, and asked for in vain',
+    ['event'],
+  );
   const responses = counter('response_cache_requests_total', 'Requests seen by the response cache', [
     'outcome',
     'reason',
@@ -80,6 +86,7 @@ export function collectMetrics(options: MetricsOptions = {}): () => void {
       operations.inc({ operation, outcome });
       time('session', durationMs);
     }),
+    listen<SessionLifeEvent>('session-life', ({ event }) => lives.inc({ event })),
     listen<ResponseCacheEvent>('response-cache', function countRequest({ outcome, reason = '', durationMs }) {
       responses.inc({ outcome, reason });
       time('response-cache', durationMs);
@@ -100,7 +107,17 @@ export function collectMetrics(options: MetricsOptions = {}): () => void {
 
   return function stop() {
     for (const unlisten of stops) unlisten();
-    for (const metric of [decisions, operations, responses, lookups, outages, errors, isUp, duration]) {
+    for (const metric of [
+      decisions,
+      operations,
+      lives,
+      responses,
+      lookups,
+      outages,
+      errors,
+      isUp,
+      duration,
+    ]) {
       registry.removeSingleMetric((metric as unknown as { name: string }).name);
     }
   };

@@ -25,7 +25,7 @@ import { type Users, usersOf } from './users.js';
 
 export class Records {
   /** By the data that `read` returned, and by the session object that express-session made of it. */
-  readonly known = new Knowledge();
+  readonly known: Knowledge = new Knowledge();
   readonly codec: Codec;
   readonly lifetimes: Lifetimes;
   readonly users: Users | undefined;

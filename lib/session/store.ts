@@ -7,8 +7,10 @@ import { cookieOf } from './entry.js';
 import { contentsOf, type Known } from './known.js';
 import { cookieLifetimeMs, isLifetimeChanged } from './lifetime.js';
 import { allIds, allSessions, guardListing, type ListedSession, type Listing, removeAll } from './listing.js';
+import { Lives, noteDestroyed, watchRead } from './lives.js';
 import { type RedisSessionStoreOptions, requireSound } from './options.js';
 import { Records } from './records.js';
+import type { SessionRequest } from './request.js';
 import type { UserId, UserSession } from './user-entry.js';
 import { requireUsers } from './users.js';
 
@@ -26,6 +28,7 @@ export class RedisSessionStore extends RedisStore {
   readonly #records: Records;
   readonly #listingGuard: Guard;
   readonly #listing: Listing;
+  readonly #lives = new Lives();
 
   constructor(options: RedisSessionStoreOptions) {
     super(requireSound(options) as ConstructorParameters<typeof RedisStore>[0]);
@@ -42,8 +45,10 @@ export class RedisSessionStore extends RedisStore {
 
   /** The session, its time to live slid by its own lifetime; null when there is none that can be read. */
   override get(sid: string, cb?: Callback): Promise<SessionData | null> {
+    const reading = this.#records.read(sid);
+    watchRead(sid, reading);
     return answer(
-      observe('get', this.#records.read(sid), (found) => (found === null ? 'miss' : 'hit')),
+      observe('get', reading, (found) => (found === null ? 'miss' : 'hit')),
       cb,
     );
   }
@@ -53,7 +58,12 @@ export class RedisSessionStore extends RedisStore {
    * that others changed meanwhile is merged with their changes. One whose lifetime is zero or less is destroyed.
    */
   override set(sid: string, session: SessionData, cb?: Callback): Promise<null> {
-    return answer(observe('set', this.#records.save(sid, session).then(nothing)), cb);
+    const before = this.knownOf(session);
+    const saving = this.#records.save(sid, session).then(() => {
+      this.#lives.noteSave(sid, session, before, this.knownOf(session));
+      return null;
+    });
+    return answer(observe('set', saving), cb);
   }
 
   /** Keeps a session alive. Without a command when its read did so already, which is the case in a request. */
@@ -68,7 +78,21 @@ export class RedisSessionStore extends RedisStore {
 
   /** Destroys a session, and for an hour whatever would bring it back. */
   override destroy(sid: string, cb?: Callback): Promise<null> {
-    return answer(observe('destroy', this.#records.destroy(sid).then(nothing)), cb);
+    const destroying = this.#records.destroy(sid).then((wasThere) => {
+      if (wasThere) noteDestroyed(sid);
+      return null;
+    });
+    return answer(observe('destroy', destroying), cb);
+  }
+
+  /** express-session's: destroys the request's session and gives it a new one, under a new id. */
+  override regenerate(req: Request, cb: (error?: unknown) => unknown): void {
+    const { session, sessionID = '' } = req as SessionRequest;
+    const known = session == null ? undefined : this.knownOf(session);
+    super.regenerate(req, (error?: unknown) => {
+      if (!error) this.#lives.noteRenewal(sessionID, known, req.session);
+      cb(error);
+    });
   }
 
   /** Destroys all sessions of this prefix and nothing else: see `ids`. */

@@ -3,6 +3,7 @@
 import type { Guard } from '../core/guard.js';
 import { runScript, type Script } from '../core/script.js';
 import { inBatches } from './batches.js';
+import { noteRevoked } from './lives.js';
 import type { SessionNames } from './names.js';
 import { destroySession } from './save.js';
 import { type Entered, entriesIn } from './user-entry.js';
@@ -72,7 +73,7 @@ export class UserIndex {
   async limit(user: string, others: readonly Entered[], maxSessions: number): Promise<void> {
     const ended = (await this.#look(others)).filter(hasEnded).map(({ entry }) => entry.handle);
     const evicted = (await this.#run(trimScript, user, [String(maxSessions), ...ended])) as string[];
-    await inBatches(entriesIn(evicted), ({ id }) => this.#endAt(id));
+    await this.#endAll(user, entriesIn(evicted));
   }
 
   /** Takes out those that have ended, and returns the others. */
@@ -87,7 +88,7 @@ export class UserIndex {
 
   /** First the sessions end and then they leave the index: a crash in between loses none of them. */
   async end(user: string, entries: readonly Entered[]): Promise<number> {
-    const ended = await inBatches(entries, ({ id }) => this.#endAt(id));
+    const ended = await this.#endAll(user, entries);
     await this.leave(
       user,
       entries.map(({ handle }) => handle),
@@ -99,8 +100,13 @@ export class UserIndex {
     if (handles.length > 0) await this.#run(trimScript, user, ['0', ...handles]);
   }
 
-  #endAt(id: string): Promise<boolean> {
-    return destroySession(this.#guard, this.#names.ofStored(id));
+  /** Which of them were there. */
+  #endAll(user: string, entries: readonly Entered[]): Promise<boolean[]> {
+    return inBatches(entries, async ({ id, handle }) => {
+      const wasThere = await destroySession(this.#guard, this.#names.ofStored(id));
+      if (wasThere) noteRevoked(handle, user);
+      return wasThere;
+    });
   }
 
   #look(entries: readonly Entered[]): Promise<Looked[]> {

@@ -42,6 +42,7 @@ test('every feature is counted and timed, and what identifies a client stays out
   expect(sumOf(text, 'rate_limit_decisions_total', { name: 'api', decision: 'deny' })).toBe(3);
   expect(sumOf(text, 'session_operations_total', { operation: 'set', outcome: 'ok' })).toBe(1);
   expect(sumOf(text, 'session_operations_total', { operation: 'get', outcome: 'hit' })).toBe(4);
+  expect(sumOf(text, 'session_lives_total', { event: 'created' })).toBe(1);
   expect(sumOf(text, 'response_cache_requests_total', { outcome: 'hit' })).toBe(3);
   expect(sumOf(text, 'cache_aside_lookups_total', { namespace, outcome: 'miss' })).toBe(1);
   for (const feature of ['rate-limit', 'session', 'response-cache', 'cache-aside']) {
