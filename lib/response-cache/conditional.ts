@@ -1,21 +1,23 @@
-/** A client's conditions and ranges, answered from a whole response (RFC 9110, 13 and 14; RFC 9111, 4.3.2). */
+/** A client's conditions, answered from a whole response (RFC 9110, 13; RFC 9111, 4.3.2), and our own for the handler. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Fields, linesOf, singleLine } from './fields.js';
 import { dateOf, type TimedResponse } from './freshness.js';
 import { parseHttpDate } from './http-date.js';
 
-/** Bytes `first` to `last`, both included; `none` when the range lies outside. */
-export type Range = { readonly first: number; readonly last: number } | 'none';
-
 const CONDITION_HEADERS = ['if-none-match', 'if-modified-since', 'range', 'if-range'] as const;
 
 /**
  * RFC 9111, 4.3.1: what the handler is asked is our own condition, with the validators of what is `stored`, or none: so
- * that the answer is about the whole page, not about this client's copy.
+ * that the answer is about the whole page, not about this client's copy; or about a `range` of it.
  */
-export function withOwnCondition(request: IncomingHttpHeaders, stored: Fields): IncomingHttpHeaders {
+export function withOwnCondition(
+  request: IncomingHttpHeaders,
+  stored: Fields,
+  range: string | undefined,
+): IncomingHttpHeaders {
   const headers = { ...request };
   for (const name of CONDITION_HEADERS) delete headers[name];
+  if (range !== undefined) headers.range = range;
   const [etag] = linesOf(stored, 'etag');
   const [lastModified] = linesOf(stored, 'last-modified');
   if (etag !== undefined) headers['if-none-match'] = etag;
@@ -43,23 +45,6 @@ export function isNotModified(request: IncomingHttpHeaders, response: TimedRespo
   return since !== undefined && lastModifiedOf(response) <= since;
 }
 
-/** The one range asked for; undefined for anything else, which is answered with everything. */
-export function rangeOf(
-  request: IncomingHttpHeaders,
-  response: TimedResponse,
-  size: number,
-): Range | undefined {
-  const range = /^bytes=(\d*)-(\d*)$/i.exec(request.range?.replace(/[ \t]/g, '') ?? '');
-  if (range === null || response.status !== 200 || !isSameRepresentation(request['if-range'], response))
-    return undefined;
-  const [, from = '', to = ''] = range;
-  if (from === '' && to === '') return undefined;
-  const first = from === '' ? Math.max(0, size - Number(to)) : Number(from);
-  const last = from === '' || to === '' ? size - 1 : Math.min(Number(to), size - 1);
-  if (from !== '' && to !== '' && Number(to) < Number(from)) return undefined;
-  return first < size && first <= last ? { first, last } : 'none';
-}
-
 /** RFC 9110, 13.1.2: weak comparison, so `W/` does not count. */
 function matchesWeakly(noneMatch: string, etag: string | undefined): boolean {
   if (noneMatch.trim() === '*') return true;
@@ -77,12 +62,4 @@ function lastModifiedOf(response: TimedResponse): number {
   const modifiedAt = parseHttpDate(singleLine(response.fields, 'last-modified') ?? '', response.receivedAtMs);
   // Seconds are all that a date can say.
   return modifiedAt ?? Math.floor(dateOf(response) / 1000) * 1000;
-}
-
-/** RFC 9110, 13.1.5: strong comparison of an entity tag, or the very date of Last-Modified. */
-function isSameRepresentation(ifRange: string | string[] | undefined, { fields }: TimedResponse): boolean {
-  if (ifRange === undefined) return true;
-  if (typeof ifRange !== 'string') return false;
-  if (ifRange.startsWith('"')) return ifRange === linesOf(fields, 'etag')[0];
-  return ifRange === singleLine(fields, 'last-modified');
 }

@@ -1,6 +1,7 @@
 /** A stored response as bytes: one line of JSON, then the body. Whatever does not read back exactly is no entry. */
 import { type Fields, isStorable } from './fields.js';
 import type { TimedResponse } from './freshness.js';
+import { partOf } from './ranges.js';
 import { MAX_VARY_NAMES, type VaryNames } from './vary.js';
 
 export interface Entry extends TimedResponse {
@@ -35,6 +36,7 @@ export function decodeEntry(bytes: Buffer, variant: string): Entry | undefined {
   if (meta.bodyBytes !== body.length || !isStatus(status) || !isReason(reason)) return undefined;
   if (!isFields(fields) || !isNames(vary) || !isTime(requestedAtMs) || !isTime(receivedAtMs))
     return undefined;
+  if (status === 206 && !isPart(fields, body.length)) return undefined;
   const base = { status, fields, vary, variant, body, requestedAtMs, receivedAtMs };
   return reason === undefined ? base : { ...base, reason };
 }
@@ -48,11 +50,14 @@ function parseObject(json: string): Record<string, unknown> | undefined {
   }
 }
 
-/** 1xx, 206 and 304 are never stored. */
+/** 1xx and 304 are never stored. */
 function isStatus(value: unknown): value is number {
-  return (
-    Number.isInteger(value) && Number(value) >= 200 && Number(value) <= 999 && value !== 206 && value !== 304
-  );
+  return Number.isInteger(value) && Number(value) >= 200 && Number(value) <= 999 && value !== 304;
+}
+
+function isPart(fields: Fields, bytes: number): boolean {
+  const part = partOf({ fields });
+  return part !== undefined && part.last + 1 - part.first === bytes;
 }
 
 function isReason(value: unknown): value is string | undefined {

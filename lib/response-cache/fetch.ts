@@ -13,13 +13,13 @@ import {
   fieldsOf,
   fieldsOfThePage,
   linesOf,
-  storableFields,
   updatedFields,
 } from './fields.js';
 import { currentAgeMs, type TimedResponse } from './freshness.js';
 import { intercept } from './intercept.js';
 import type { Answer, Head } from './listener.js';
-import { isServerError, type Refusal, refusalToStore, useStale } from './policy.js';
+import { asksForPart, isServerError, type Refusal, refusalToStore, useStale } from './policy.js';
+import { fieldsToStore } from './ranges.js';
 import { createRecorder } from './recorder.js';
 import { serveEntry } from './serve.js';
 import type { StaleBecause } from './stale.js';
@@ -54,7 +54,8 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   let failedStatus: number | undefined;
 
   trace.go(stored === undefined ? 'fetch' : 'validate');
-  setHeaders(req, withOwnCondition(asked, stored?.fields ?? []));
+  const range = stored === undefined && asksForPart(asked, rules) ? asked.range : undefined;
+  setHeaders(req, withOwnCondition(asked, stored?.fields ?? [], range));
   const { restore } = intercept(res, {
     mayAnswer: (status) =>
       (status === 304 && stored !== undefined) ||
@@ -130,8 +131,9 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
     const body = recorder.take(declaredLength(recorded.fields));
     const { reason, ...response } = recorded;
     const said = reason === undefined ? {} : { reason };
-    if (body === undefined) drop('incomplete');
-    else claimed.store({ ...response, ...said, fields: storableFields(response.fields), body });
+    const fields = body && fieldsToStore(response, body.length);
+    if (body === undefined || fields === undefined) drop('incomplete');
+    else claimed.store({ ...response, ...said, fields, body });
   }
 
   function serveValidated(entry: Entry): void {
@@ -140,7 +142,8 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
     const refusal = refusalToStore(asked, entry, rules);
     const isStored = refusal === undefined && claimed.mayStore();
     trace.go('serve');
-    serveEntry(req, res, entry, currentAgeMs(entry, Date.now()), { forward, forwardStatus: 304, isStored });
+    const ageMs = currentAgeMs(entry, rules, Date.now());
+    serveEntry(req, res, entry, ageMs, { forward, forwardStatus: 304, isStored });
     if (isStored) claimed.store(entry);
     else drop(refusal ?? 'reserved');
   }
@@ -160,7 +163,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
     resetHeaders(before);
     trace.go('serve');
     const status = failedStatus === undefined ? {} : { forwardStatus: failedStatus };
-    const ageMs = currentAgeMs(fallback!, Date.now());
+    const ageMs = currentAgeMs(fallback!, rules, Date.now());
     serveEntry(req, res, fallback!, ageMs, { forward, ...status, detail: STALE_IF_ERROR });
     trace.end('stale', because);
     drop('failed');

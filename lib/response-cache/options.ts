@@ -105,6 +105,7 @@ export function resolveOptions(options: ResponseCacheOptions): Settings {
       ttlMs: optional('ttl', ttl),
       statuses: statuses === undefined ? undefined : errorStatuses(statuses),
       allowsHeuristics: profile === 'rfc9111',
+      doubtsAge: profile === 'rfc9111',
       swrMs: optional('swrMs', options.swrMs),
       staleIfErrorMs: optional('staleIfErrorMs', options.staleIfErrorMs),
       servesStaleWhenClosed: profile === 'rfc9111',

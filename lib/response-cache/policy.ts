@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { type Directives, deltaSeconds, directivesOf, parseCacheControl } from './cache-control.js';
 import { linesOf } from './fields.js';
 import { currentAgeMs, freshnessLifetime, type LifetimeRules, type TimedResponse } from './freshness.js';
+import { askedRange, holdsRange, partOf } from './ranges.js';
 import { forbidsStale, longestStaleMs, type StaleBecause, type StaleRules, staleWindowMs } from './stale.js';
 import { parseVary } from './vary.js';
 
@@ -25,7 +26,8 @@ export type Use =
 
 /** Statuses whose meaning for a cache we know, as must-understand asks (RFC 9111, 5.2.2.3). */
 const UNDERSTOOD = new Set([
-  200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 500, 501, 502, 503, 504,
+  200, 203, 204, 206, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 500, 501, 502, 503,
+  504,
 ]);
 
 export type Serving = Extract<Use, { may: 'serve' }>;
@@ -40,7 +42,7 @@ export function refusalToStore(request: IncomingHttpHeaders, response: TimedResp
 function refusalToShare(request: IncomingHttpHeaders, response: TimedResponse, rules: Rules): Refusal {
   const { directives } = directivesOf(response.fields);
   return (
-    refusalByStatus(response.status, directives, rules) ??
+    refusalByStatus(response, directives, rules) ??
     // must-understand takes no-store back where the status is understood (5.2.2.3), which was judged just before.
     (directives.has('no-store') && !directives.has('must-understand') ? 'no-store' : undefined) ??
     // This cache is shared; `private="field"` is taken for the whole, as 5.2.2.7 allows.
@@ -57,17 +59,25 @@ function refusalToShare(request: IncomingHttpHeaders, response: TimedResponse, r
 
 /** RFC 9111, 4: whether a stored response may satisfy a request, and whether it must be validated first. */
 export function useOf(stored: TimedResponse, request: IncomingHttpHeaders, rules: Rules, nowMs: number): Use {
-  // Another profile, a changed option or a forged entry: what we would not store for this request, we do not serve.
-  if (refusalToShare(request, stored, rules) !== undefined) return { may: 'nothing' };
+  if (!mayAnswer(stored, request, rules)) return { may: 'nothing' };
   const { directives } = directivesOf(stored.fields);
   const wishes = wishesOf(request, rules);
-  const ageMs = currentAgeMs(stored, nowMs);
+  const ageMs = currentAgeMs(stored, rules, nowMs);
   const ttlMs = freshnessLifetime(stored, rules).lifetimeMs - ageMs;
   // RFC 9111, 4: not without validation under no-cache; the form that names fields counts as the plain one.
   const mustValidate = directives.has('no-cache') || wishes.has('no-cache');
   if (!mustValidate && isYoungEnough(wishes, ageMs) && isFreshEnough(wishes, directives, ttlMs))
     return { may: 'serve', ageMs, ttlMs, isFresh: ttlMs > 0 };
   return hasValidator(stored) ? { may: 'validate' } : { may: 'nothing' };
+}
+
+/**
+ * Another profile, a changed option or a forged entry: what we would not store for this request, we do not serve. And of a
+ * part only what is in it.
+ */
+function mayAnswer(stored: TimedResponse, request: IncomingHttpHeaders, rules: Rules): boolean {
+  if (refusalToShare(request, stored, rules) !== undefined) return false;
+  return stored.status !== 206 || holdsRange(stored, request);
 }
 
 /** RFC 5861: a stored response that is stale, served all the same. Undefined when it may not be. */
@@ -78,10 +88,10 @@ export function useStale(
   nowMs: number,
   because: StaleBecause,
 ): Serving | undefined {
-  if (refusalToShare(request, stored, rules) !== undefined) return undefined;
+  if (!mayAnswer(stored, request, rules)) return undefined;
   const { directives } = directivesOf(stored.fields);
   const wishes = wishesOf(request, rules);
-  const ageMs = currentAgeMs(stored, nowMs);
+  const ageMs = currentAgeMs(stored, rules, nowMs);
   const ttlMs = freshnessLifetime(stored, rules).lifetimeMs - ageMs;
   const wantsLess = wishes.has('no-cache') || wishes.has('min-fresh') || !isYoungEnough(wishes, ageMs);
   if (forbidsStale(directives) || wantsLess) return undefined;
@@ -106,6 +116,18 @@ export function isForOneRequest(stored: TimedResponse, request: IncomingHttpHead
   return directivesOf(stored.fields).directives.has('no-cache') || wishesOf(request, rules).has('no-cache');
 }
 
+/**
+ * Whether the handler may be asked for the range that the client wants, so that a part is stored (RFC 9111, 3.3). The safe
+ * profile asks for the whole page, which answers every range that is asked for later.
+ */
+export function asksForPart(request: IncomingHttpHeaders, rules: Rules): boolean {
+  return storesParts(rules) && request['if-range'] === undefined && askedRange(request) !== undefined;
+}
+
+function storesParts({ profile }: Rules): boolean {
+  return profile === 'rfc9111';
+}
+
 /** RFC 9110, 9.2.1. */
 export function isSafeMethod(method: string): boolean {
   return ['GET', 'HEAD', 'OPTIONS', 'TRACE'].includes(method);
@@ -122,7 +144,7 @@ export function hasValidator({ fields }: TimedResponse): boolean {
 
 /** How long an entry is worth keeping; what can be validated outlives its freshness. */
 export function keepForMs(response: TimedResponse, rules: Rules, nowMs: number): number {
-  const freshForMs = freshnessLifetime(response, rules).lifetimeMs - currentAgeMs(response, nowMs);
+  const freshForMs = freshnessLifetime(response, rules).lifetimeMs - currentAgeMs(response, rules, nowMs);
   const { directives } = directivesOf(response.fields);
   const staleForMs = Math.max(
     hasValidator(response) ? KEEP_FOR_VALIDATION_MS : 0,
@@ -134,9 +156,11 @@ export function keepForMs(response: TimedResponse, rules: Rules, nowMs: number):
 const KEEP_FOR_VALIDATION_MS = 3_600_000;
 const MAX_KEEP_MS = 365 * 86_400_000;
 
-function refusalByStatus(status: number, directives: Directives, rules: Rules): Refusal {
-  // Only final statuses; parts (206) and answers to conditions (304) are not stored as such.
-  if (status < 200 || status === 206 || status === 304) return 'status';
+function refusalByStatus(response: TimedResponse, directives: Directives, rules: Rules): Refusal {
+  const { status } = response;
+  // Only final statuses; answers to conditions (304) are not stored as such.
+  if (status < 200 || status === 304) return 'status';
+  if (status === 206 && !(storesParts(rules) && partOf(response))) return 'status';
   if (directives.has('must-understand') && !UNDERSTOOD.has(status)) return 'must-understand';
   if (status < 400 || (rules.profile === 'rfc9111' && rules.statuses === undefined)) return undefined;
   return rules.statuses?.has(status) ? undefined : 'status';
@@ -161,7 +185,7 @@ function isOfUse(response: TimedResponse, directives: Directives, rules: Rules):
   const { lifetimeMs, source } = freshnessLifetime(response, rules);
   if (source === 'none' && !directives.has('no-cache') && !directives.has('public')) return false;
   if (hasValidator(response) || longestStaleMs(directives, rules) > 0) return true;
-  return !directives.has('no-cache') && lifetimeMs > currentAgeMs(response, response.receivedAtMs);
+  return !directives.has('no-cache') && lifetimeMs > currentAgeMs(response, rules, response.receivedAtMs);
 }
 
 /** The Cache-Control of a request. The safe profile heeds none: nobody outside decides how often a handler runs. */

@@ -1,11 +1,12 @@
 /** Answers a request from a stored response (RFC 9111, 4). */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isNotModified, rangeOf } from './conditional.js';
+import { isNotModified } from './conditional.js';
 import { beforeHeadLeaves, keepCookiesPrivate } from './departure.js';
 import type { Entry } from './entry.js';
 import { linesOf } from './fields.js';
 import { dateOf } from './freshness.js';
 import { NOT_IN_304 } from './head.js';
+import { type Part, partOf, rangeOf, spellRange } from './ranges.js';
 import { type Account, tell } from './trace.js';
 import { unionOf } from './vary.js';
 
@@ -27,10 +28,12 @@ export function serveEntry(
   res.statusMessage = entry.reason ?? '';
 
   const { body } = entry;
-  const range = req.method === 'GET' ? rangeOf(req.headers, entry, body.length) : undefined;
+  const part = (entry.status === 206 ? partOf(entry) : undefined) ?? whole(body);
+  const range = req.method === 'GET' ? rangeOf(req.headers, entry, part.size) : undefined;
   if (isNotModified(req.headers, entry)) sendNotModified(res);
-  else if (range === 'none') sendUnsatisfiable(res, body.length);
-  else if (range !== undefined) sendRange(res, body, range.first, range.last);
+  else if (range === 'none') sendUnsatisfiable(res, part.size);
+  else if (range !== undefined)
+    sendRange(res, body.subarray(range.first - part.first), { ...range, size: part.size });
   else sendWhole(res, body, req.method === 'HEAD');
 }
 
@@ -66,6 +69,10 @@ function withVaryOf(res: ServerResponse, lines: readonly string[]): string {
     .join(', ');
 }
 
+function whole(body: Buffer): Part {
+  return { first: 0, last: body.length - 1, size: body.length };
+}
+
 function sendWhole(res: ServerResponse, body: Buffer, isHead: boolean): void {
   // RFC 9110, 8.6: no Content-Length in a 204.
   if (res.statusCode !== 204) res.setHeader('Content-Length', body.length);
@@ -89,10 +96,12 @@ function sendUnsatisfiable(res: ServerResponse, size: number): void {
   res.end();
 }
 
-function sendRange(res: ServerResponse, body: Buffer, first: number, last: number): void {
+/** `body` begins where the range does. */
+function sendRange(res: ServerResponse, body: Buffer, range: Part): void {
+  const length = range.last + 1 - range.first;
   res.statusCode = 206;
   res.statusMessage = '';
-  res.setHeader('Content-Range', `bytes ${first}-${last}/${body.length}`);
-  res.setHeader('Content-Length', last + 1 - first);
-  res.end(body.subarray(first, last + 1));
+  res.setHeader('Content-Range', spellRange(range));
+  res.setHeader('Content-Length', length);
+  res.end(body.subarray(0, length));
 }

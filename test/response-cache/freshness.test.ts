@@ -5,7 +5,12 @@ import { parseHttpDate } from '../../lib/response-cache/http-date.js';
 
 const NOW = Date.parse('2026-11-21T12:00:00Z');
 const date = (offsetSeconds: number) => new Date(NOW + offsetSeconds * 1000).toUTCString();
-const RULES: LifetimeRules = { ttlMs: undefined, statuses: undefined, allowsHeuristics: true };
+const RULES: LifetimeRules = {
+  ttlMs: undefined,
+  statuses: undefined,
+  allowsHeuristics: true,
+  doubtsAge: false,
+};
 
 function response(headers: Record<string, string | string[]>, status = 200) {
   const fields = Object.entries(headers).flatMap(([name, value]) =>
@@ -124,10 +129,20 @@ describe('RFC 9111, 4.2.3: the age', () => {
     ['5.1: anything but an integer is ignored', { Age: '30.0' }, 10.5],
     ['5.1: a negative one too', { Age: '-30' }, 10.5],
   ])('%s', (_name, headers, seconds) => {
-    expect(currentAgeMs(response(headers), NOW + 10_000)).toBe(seconds * 1000);
+    expect(currentAgeMs(response(headers), RULES, NOW + 10_000)).toBe(seconds * 1000);
   });
 
+  it.each([['abc'], ['-1'], ['1.0'], ['1;a=b'], ['1, 1'], [['1', '2']]])(
+    'without trust in anything but one number, %p is as old as can be',
+    (age) => {
+      const doubtful = { ...RULES, doubtsAge: true };
+      expect(currentAgeMs(response({ Age: age }), doubtful, NOW)).toBeGreaterThanOrEqual(2 ** 31 * 1000);
+      expect(currentAgeMs(response({ Age: '0,7200' }), doubtful, NOW)).toBe(500);
+      expect(currentAgeMs(response({}), doubtful, NOW)).toBe(500);
+    },
+  );
+
   it('is never negative, though hosts disagree about the time', () => {
-    expect(currentAgeMs(response({}), NOW - 60_000)).toBe(500);
+    expect(currentAgeMs(response({}), RULES, NOW - 60_000)).toBe(500);
   });
 });

@@ -9,11 +9,12 @@ const SAFE: Rules = {
   ttlMs: undefined,
   statuses: undefined,
   allowsHeuristics: false,
+  doubtsAge: false,
   swrMs: undefined,
   staleIfErrorMs: undefined,
   servesStaleWhenClosed: false,
 };
-const LETTER: Rules = { ...SAFE, profile: 'rfc9111', allowsHeuristics: true };
+const LETTER: Rules = { ...SAFE, profile: 'rfc9111', allowsHeuristics: true, doubtsAge: true };
 
 type Headers = Record<string, string>;
 
