@@ -1,4 +1,4 @@
-/** A cached value as bytes: format version, kind, payload, such as `1j{"id":42}`. Readable in redis-cli. */
+/** A cached value as bytes: format version, kind, its times, payload: `2j 1764000060000 1764000060000 12 {"id":42}`. */
 import { SuiteError } from '../core/errors.js';
 
 /** Turns values into bytes and back. What it throws on reading makes the entry a miss. */
@@ -7,46 +7,71 @@ export interface CacheSerializer {
   decode(bytes: Buffer): unknown;
 }
 
+/** When a value may be served, by the store's clock. */
+export interface Times {
+  readonly freshUntilMs: number;
+  readonly staleUntilMs: number;
+  /** How long it took to load. */
+  readonly loadMs: number;
+}
+
 export interface EntryFormat {
   /** @throws SuiteError ERS_UNCACHEABLE_VALUE */
-  encode(value: unknown): Buffer;
+  encode(value: unknown, times: Times): Buffer;
   /** Throws on what `encode` did not write. */
   decode(bytes: Buffer): unknown;
 }
 
-const VERSION = '1';
-const JSON_VALUE = `${VERSION}j`;
-const CUSTOM_VALUE = `${VERSION}c`;
-const NULL_VALUE = `${VERSION}n`;
-const UNDEFINED_VALUE = `${VERSION}u`;
-const HEAD_LENGTH = 2;
+/** Another version is a miss, so that processes of two versions may share a Redis while we upgrade. */
+const VERSION = '2';
+const HEAD = /^2([jcnu]) (\d{1,16}) (\d{1,16}) (\d{1,16}) /;
+const LONGEST_HEAD = 54;
 
 /** JSON, unless a serializer is given; `null` and `undefined`, which say that a row is missing, stand for themselves. */
 export function entryFormat(serializer: CacheSerializer | undefined): EntryFormat {
   const codec = serializer ?? jsonSerializer;
-  const kind = serializer === undefined ? JSON_VALUE : CUSTOM_VALUE;
+  const kind = serializer === undefined ? 'j' : 'c';
 
   return {
-    encode(value) {
-      if (value === null) return Buffer.from(NULL_VALUE);
-      if (value === undefined) return Buffer.from(UNDEFINED_VALUE);
+    encode(value, times) {
+      if (isMissing(value)) return Buffer.from(headOf(value === null ? 'n' : 'u', times));
       const payload = encodeOrExplain(codec, value);
-      return Buffer.concat([Buffer.from(kind), Buffer.from(payload as Buffer)]);
+      return Buffer.concat([Buffer.from(headOf(kind, times)), Buffer.from(payload as Buffer)]);
     },
 
     decode(bytes) {
-      const head = bytes.toString('latin1', 0, HEAD_LENGTH);
-      if (head === kind) return codec.decode(bytes.subarray(HEAD_LENGTH));
-      if (head === NULL_VALUE && bytes.length === HEAD_LENGTH) return null;
-      if (head === UNDEFINED_VALUE && bytes.length === HEAD_LENGTH) return undefined;
+      const [head, found] = readHead(bytes);
+      if (found === kind) return codec.decode(bytes.subarray(head.length));
+      if (found === 'n' && bytes.length === head.length) return null;
+      if (found === 'u' && bytes.length === head.length) return undefined;
       throw new Error('not an entry of this format');
     },
+  };
+}
+
+/** Throws as `decode` does. */
+export function timesOf(bytes: Buffer): Times {
+  const [, , freshUntil, staleUntil, loadMs] = readHead(bytes);
+  return {
+    freshUntilMs: Number(freshUntil),
+    staleUntilMs: Number(staleUntil),
+    loadMs: Number(loadMs),
   };
 }
 
 /** A row that is not there: `null` or `undefined`, whichever the loader says. */
 export function isMissing(value: unknown): value is null | undefined {
   return value === null || value === undefined;
+}
+
+function headOf(kind: string, { freshUntilMs, staleUntilMs, loadMs }: Times): string {
+  return `${VERSION}${kind} ${[freshUntilMs, staleUntilMs, loadMs].map(Math.round).join(' ')} `;
+}
+
+function readHead(bytes: Buffer): RegExpExecArray {
+  const head = HEAD.exec(bytes.toString('latin1', 0, LONGEST_HEAD));
+  if (head === null) throw new Error('not an entry of this format');
+  return head;
 }
 
 const jsonSerializer: CacheSerializer = {

@@ -1,4 +1,7 @@
 /** Cache-aside for handlers and jobs: get or load, write without ever leaving the old value behind. */
-export { type Cache, createCache, type WrapOptions } from './cache.js';
+export type { LoadMissing } from './batch.js';
+export type { Cache, WrapOptions, Written } from './cache.js';
+export { createCache } from './create.js';
 export type { CacheSerializer } from './entry.js';
-export type { CacheOptions, LifetimeOptions } from './options.js';
+export type { EntryOptions, LifetimeOptions, LoadOptions } from './entry-options.js';
+export type { CacheOptions } from './options.js';

@@ -3,15 +3,10 @@ import type { RedisClient } from '../core/client.js';
 import { invalidOption } from '../core/errors.js';
 import { namespacePrefix } from '../core/keys.js';
 import { type CacheSerializer, type EntryFormat, entryFormat } from './entry.js';
+import { type LoadOptions, type ResolvedEntry, resolveEntry } from './entry-options.js';
+import { atLeast, within } from './numbers.js';
 
-export interface LifetimeOptions {
-  /** How long a value may be served, in milliseconds; the cache's own unless given. */
-  readonly ttlMs?: number;
-  /** The same for a missing one (`null` or `undefined`); 0: not cached. The cache's own unless given. */
-  readonly missTtlMs?: number;
-}
-
-export interface CacheOptions extends LifetimeOptions {
+export interface CacheOptions extends Omit<LoadOptions, 'tags'> {
   /** The Redis that all processes share. Without one, values are cached in this process only. */
   readonly client?: RedisClient;
   /** What comes before every key, so that no other cache's key is ever touched. Default `cache`. */
@@ -20,6 +15,12 @@ export interface CacheOptions extends LifetimeOptions {
   readonly ttlMs?: number;
   /** How long a missing row may be taken as missing, in milliseconds; 0: not at all. Default 5,000, at most `ttlMs`. */
   readonly missTtlMs?: number;
+  /** How long after its `ttlMs` a value may stand in while its successor is loaded, in milliseconds. Default 0. */
+  readonly staleMs?: number;
+  /** How long who could be served a stale value waits for a load instead, in milliseconds. Default `waitMs`. */
+  readonly softTimeoutMs?: number;
+  /** How early values are loaded anew before their end, see XFetch; 0: never. Default 1. */
+  readonly beta?: number;
   /** By which part of it, at most, chance shortens each life, so that what was filled together does not end together. 0 to 1, default 0.1. */
   readonly jitter?: number;
   /** How values become bytes. Default JSON: what comes back is what JSON keeps of a value, on a miss as on a hit. */
@@ -40,7 +41,7 @@ export interface ResolvedOptions {
   readonly client: RedisClient | undefined;
   readonly keyPrefix: string;
   readonly namespace: string;
-  readonly lifetime: Required<LifetimeOptions>;
+  readonly entry: ResolvedEntry;
   readonly jitter: number;
   readonly format: EntryFormat;
   readonly leaseMs: number;
@@ -59,7 +60,7 @@ const OTHERS_PREFIXES = ['rl:', 'sess:', 'sess-user:', 'page:'];
 /** @throws SuiteError ERS_INVALID_OPTION */
 export function resolveOptions(options: CacheOptions): ResolvedOptions {
   const { namespace = 'cache', client, maxBytes, serializer, jitter = 0.1 } = options;
-  const ttlMs = atLeast(1, 'ttlMs', options.ttlMs ?? 60_000);
+  const waitMs = within(0, A_DAY_MS, 'waitMs', options.waitMs ?? 10_000);
 
   const keyPrefix = namespacePrefix(namespace);
   if (keyPrefix === '' || OTHERS_PREFIXES.includes(keyPrefix))
@@ -75,35 +76,22 @@ export function resolveOptions(options: CacheOptions): ResolvedOptions {
     client,
     keyPrefix,
     namespace,
-    lifetime: resolveLifetime(options, { ttlMs, missTtlMs: Math.min(ttlMs, DEFAULT_MISS_TTL_MS) }),
+    entry: resolveEntry(options, {
+      ttlMs: 60_000,
+      missTtlMs: DEFAULT_MISS_TTL_MS,
+      staleMs: 0,
+      softTimeoutMs: waitMs,
+      beta: 1,
+      tags: [],
+    }),
     jitter,
     format: entryFormat(serializer),
     leaseMs: within(100, A_DAY_MS, 'leaseMs', options.leaseMs ?? 3_000),
-    waitMs: within(0, A_DAY_MS, 'waitMs', options.waitMs ?? 10_000),
+    waitMs,
     markMs: within(100, A_DAY_MS, 'markMs', options.markMs ?? 30_000),
     deadlineMs: within(1, A_DAY_MS, 'deadlineMs', options.deadlineMs ?? 100),
     maxBytes: atLeast(1, 'maxBytes', maxBytes ?? DEFAULT_MAX_BYTES),
   };
-}
-
-/** @throws SuiteError ERS_INVALID_OPTION */
-export function resolveLifetime(
-  given: LifetimeOptions,
-  defaults: Required<LifetimeOptions>,
-): Required<LifetimeOptions> {
-  const ttlMs = given.ttlMs === undefined ? defaults.ttlMs : atLeast(1, 'ttlMs', given.ttlMs);
-  const missTtlMs = given.missTtlMs ?? Math.min(ttlMs, defaults.missTtlMs);
-  return { ttlMs, missTtlMs: atLeast(0, 'missTtlMs', missTtlMs) };
-}
-
-function atLeast(least: number, option: string, given: number): number {
-  return within(least, Number.MAX_SAFE_INTEGER, option, given);
-}
-
-function within(least: number, most: number, option: string, given: number): number {
-  if (typeof given === 'number' && given >= least && given <= most) return given;
-  const range = most === Number.MAX_SAFE_INTEGER ? `${least} or more` : `${least} to ${most}`;
-  throw invalidOption(option, given, `Use a number of ${range}.`);
 }
 
 function isSerializer(given: unknown): given is CacheSerializer {

@@ -1,8 +1,11 @@
 /** Get or fill: a key is filled once, however many ask in however many processes, and never behind a write. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { giveBack, type Loaded, loadUnder, passTrouble } from './lease.js';
-import { type Flight, FollowingFlight, SingleFlight } from './single-flight.js';
+import { landedBy } from './landed-by.js';
+import { giveBack, loadUnder, passTrouble } from './lease.js';
+import { type Load, PastStore } from './past-store.js';
+import { type Flight, SingleFlight } from './single-flight.js';
 import type { FillStore, Lease, Reading } from './store.js';
+import { type FindRequest, findIn, isNewer, type Usable, usableIn } from './usable.js';
 
 export interface FillOptions {
   /** How long a lease lasts that nobody renews, in milliseconds: what a process that dies while loading costs. */
@@ -11,26 +14,25 @@ export interface FillOptions {
   readonly waitMs: number;
 }
 
-export interface FindRequest<Value> {
-  readonly key: string;
-  readonly field: string;
-  /** Throws on bytes that it cannot read; found in the store, those are a miss. Every caller decodes its own copy. */
-  readonly decode: (bytes: Buffer) => Value;
-}
-
 export interface FillRequest<Value> extends FindRequest<Value> {
-  readonly load: () => Promise<Loaded>;
+  readonly load: Load;
+  /** How long who has a stale value waits for the load, in milliseconds, before being served it. */
+  readonly softTimeoutMs: number;
+  /** Called when somebody else loads, so that `load` will not be called soon, if at all. */
+  readonly onWait: () => void;
 }
 
 export interface Filled<Value> {
   readonly value: Value;
-  /** From the store; loaded and stored; loaded by somebody else; loaded past the store. */
-  readonly outcome: 'hit' | 'miss' | 'shared' | 'bypass';
+  /** From the store, fresh or not; loaded and stored; loaded by somebody else; loaded past the store. */
+  readonly outcome: 'hit' | 'stale' | 'miss' | 'shared' | 'bypass';
 }
 
 interface Landed {
   readonly bytes: Buffer;
-  readonly outcome: 'hit' | 'miss' | 'bypass';
+  readonly outcome: 'hit' | 'stale' | 'miss' | 'bypass';
+  /** Loaded after all who share the flight asked, or not changed since by anything that the store knows of. */
+  readonly mayShare: boolean;
 }
 
 const FIRST_PAUSE_MS = 5;
@@ -40,63 +42,93 @@ export class Filler {
   readonly #store: FillStore;
   readonly #options: FillOptions;
   readonly #fills = new SingleFlight<Landed>();
-  /** Loads while the store cannot be used. */
-  readonly #outageLoads = new SingleFlight<Loaded>();
-  /** Loads past the store, of keys that are being written. */
-  readonly #loadsAround = new FollowingFlight<Loaded>();
+  readonly #pastStore: PastStore;
 
   constructor(store: FillStore, options: FillOptions) {
     this.#store = store;
     this.#options = options;
+    this.#pastStore = new PastStore(options.waitMs);
   }
 
-  /** What the key holds, in a box; undefined when there is nothing that may be served. */
+  /** What the key holds, in a box; undefined when there is nothing fresh. */
   async find<Value>(request: FindRequest<Value>): Promise<{ readonly value: Value } | undefined> {
-    const reading = await this.#look(request);
-    return decodeFound(request, reading?.values[0]?.bytes);
+    return findIn(request, await this.#look(request));
   }
 
-  /** What the key holds, else what `load` returns; rejects with what `load` rejects with, and with nothing else. */
-  async get<Value>(request: FillRequest<Value>): Promise<Filled<Value>> {
+  /**
+   * What the key holds, else what `load` returns; rejects with what `load` rejects with, and with nothing else.
+   *
+   * @param seen the key's reading, where there is one already; undefined in an outage.
+   */
+  async get<Value>(request: FillRequest<Value>, ...seen: [] | [Reading | undefined]): Promise<Filled<Value>> {
     const giveUpAt = performance.now() + this.#options.waitMs;
+    let reading = seen.length === 1 ? seen[0] : await this.#look(request);
     for (;;) {
-      const reading = await this.#look(request);
-      if (reading === undefined) return this.#loadInOutage(request, giveUpAt);
+      if (reading === undefined) return this.#getInOutage(request);
       if (reading.isMarked) return this.getAround(request);
-      const found = decodeFound(request, reading.values[0]?.bytes);
-      if (found !== undefined) return { value: found.value, outcome: 'hit' };
+      const usable = usableIn(request, reading.values[0]);
+      if (usable?.use === 'fresh') return { value: usable.value, outcome: 'hit' };
 
       const flight = this.#fills.find(request.key);
-      if (!flight?.mayShare(reading.leases[0] ?? null)) {
-        const own = this.#fills.begin(request.key, (rules) => this.#fill(request, rules, giveUpAt));
-        const { bytes, outcome } = await own.landing;
-        return { value: request.decode(bytes), outcome };
+      const isUnderWay = flight?.mayShare(reading.leases[0] ?? null) ?? false;
+      const begin = () =>
+        this.#fills.begin(request.key, (rules) => this.#fill(request, usable, rules, giveUpAt));
+      if (isUnderWay || usable?.use === 'due') request.onWait();
+      if (usable?.use === 'due') {
+        if (!isUnderWay) begin();
+        return { value: usable.value, outcome: 'hit' };
       }
-      const shared = await landedBy(giveUpAt, flight.landing);
-      if (shared === undefined) return this.getAround(request);
+      if (usable !== undefined) {
+        const landed = isUnderWay ? undefined : await this.#inSoftTime(request, begin().landing);
+        return landed === undefined ? { value: usable.value, outcome: 'stale' } : asFilled(request, landed);
+      }
+      if (!isUnderWay) return asFilled(request, await begin().landing);
+
+      const shared = await landedBy(giveUpAt, flight!.landing);
+      if (shared === undefined || !shared.mayShare) return this.getAround(request);
+      if (shared.outcome === 'miss' || shared.outcome === 'bypass')
+        return { value: request.read(shared.bytes), outcome: 'shared' };
       // What another call found in the store may be older than this call: look again.
-      if (shared.outcome !== 'hit') return { value: request.decode(shared.bytes), outcome: 'shared' };
+      reading = await this.#look(request);
     }
   }
 
   /** What `load` returns, past the store and past every load that began before this call. */
-  async getAround<Value>(request: FillRequest<Value>): Promise<Filled<Value>> {
-    const loaded = await this.#loadAround(request);
-    return { value: request.decode(loaded.value), outcome: 'bypass' };
+  async getAround<Value>({ key, load, read, onWait }: FillRequest<Value>): Promise<Filled<Value>> {
+    const loaded = await this.#pastStore.load(key, load, onWait);
+    return { value: read(loaded.value), outcome: 'bypass' };
   }
 
-  /** No load that is under way is shared with those who ask from now on. */
-  forget(key: string): void {
+  /** No load that is under way is shared with those who ask from now on; without a key: of none. */
+  forget(key?: string): void {
     this.#fills.forget(key);
-    this.#outageLoads.forget(key);
+    this.#pastStore.forget(key);
   }
 
   #look({ key, field }: FindRequest<unknown>): Promise<Reading | undefined> {
     return this.#store.read(key, [field]).catch(passTrouble);
   }
 
-  async #fill<Value>(
-    request: FillRequest<Value>,
+  async #getInOutage<Value>({ key, load, read, onWait }: FillRequest<Value>): Promise<Filled<Value>> {
+    const { loaded, isShared } = await this.#pastStore.loadInOutage(key, load, onWait);
+    return { value: read(loaded.value), outcome: isShared ? 'shared' : 'bypass' };
+  }
+
+  /** What lands in time for one who has a stale value; a load that fails is as good as none. */
+  async #inSoftTime(
+    { softTimeoutMs }: FillRequest<unknown>,
+    landing: Promise<Landed>,
+  ): Promise<Landed | undefined> {
+    try {
+      return await landedBy(performance.now() + softTimeoutMs, landing);
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #fill(
+    request: FillRequest<unknown>,
+    before: Usable<unknown> | undefined,
     rules: Pick<Flight<Landed>, 'mayShare'>,
     giveUpAt: number,
   ): Promise<Landed> {
@@ -106,23 +138,25 @@ export class Filler {
       if (lease !== undefined) {
         // Whoever still sees this lease asks before any write that could make the loaded value an old one.
         rules.mayShare = (leaseSeen) => leaseSeen === lease.token;
-        const found = decodeFound(request, lease.found?.bytes);
-        if (found === undefined) return this.#loadUnder(lease, request);
+        const found = usableIn(request, lease.found);
+        if (!isNewer(found, before)) return this.#loadUnder(lease, request);
         giveBack(this.#store, lease);
-        return { bytes: lease.found?.bytes as Buffer, outcome: 'hit' };
+        return { bytes: found.bytes, outcome: 'hit', mayShare: true };
       }
+      request.onWait();
+      if (before !== undefined) return { bytes: before.bytes, outcome: 'stale', mayShare: true };
       if (performance.now() > giveUpAt) break;
 
       // Half of the pause is chance, so that waiting processes do not ask in step.
       await sleep(pauseMs * (0.5 + Math.random() / 2), undefined, { ref: false });
       const reading = await this.#look(request);
       if (reading === undefined || reading.isMarked) break;
-      const bytes = reading.values[0]?.bytes ?? null;
-      if (bytes !== null && decodeFound(request, bytes) !== undefined) return { bytes, outcome: 'hit' };
+      const found = usableIn(request, reading.values[0]);
+      if (isNewer(found, before)) return { bytes: found.bytes, outcome: 'hit', mayShare: true };
     }
     rules.mayShare = () => false;
-    const loaded = await this.#loadAround(request);
-    return { bytes: loaded.value, outcome: 'bypass' };
+    const { value } = await this.#pastStore.load(request.key, request.load, request.onWait);
+    return { bytes: value, outcome: 'bypass', mayShare: true };
   }
 
   /** The lease; undefined while somebody else has it. */
@@ -133,54 +167,14 @@ export class Filler {
     });
   }
 
+  /** A tag that was purged meanwhile shows only at the end: who asked after that must not share. */
   async #loadUnder(lease: Lease, request: FillRequest<unknown>): Promise<Landed> {
-    const { value } = await loadUnder(this.#store, lease, this.#options.leaseMs, request.load);
-    return { bytes: value, outcome: 'miss' };
-  }
-
-  async #loadAround({ key, load }: FillRequest<unknown>): Promise<Loaded> {
-    const { landing, isOwn } = this.#loadsAround.run(key, load);
-    if (isOwn) return landing;
-    return (await landedBy(performance.now() + this.#options.waitMs, landing)) ?? load();
-  }
-
-  /** Nobody can tell then what other processes write: an outage is the one time when a load may be shared unchecked. */
-  async #loadInOutage<Value>(request: FillRequest<Value>, giveUpAt: number): Promise<Filled<Value>> {
-    const { key, load, decode } = request;
-    const flight = this.#outageLoads.find(key);
-    if (flight === undefined) {
-      const own = await this.#outageLoads.begin(key, load).landing;
-      return { value: decode(own.value), outcome: 'bypass' };
-    }
-    const shared = await landedBy(giveUpAt, flight.landing);
-    return shared === undefined
-      ? this.getAround(request)
-      : { value: decode(shared.value), outcome: 'shared' };
+    const { loaded, isStored } = await loadUnder(this.#store, lease, this.#options.leaseMs, request.load);
+    const mayShare = isStored || loaded.ttlMs === 0 || (loaded.tags ?? []).length === 0;
+    return { bytes: loaded.value, outcome: 'miss', mayShare };
   }
 }
 
-/** In a box, for a value may be undefined. What cannot be read may be tampered with, or of another version. */
-function decodeFound<Value>(
-  { decode }: FindRequest<Value>,
-  bytes: Buffer | null | undefined,
-): { readonly value: Value } | undefined {
-  if (bytes === null || bytes === undefined) return undefined;
-  try {
-    return { value: decode(bytes) };
-  } catch {
-    return undefined;
-  }
-}
-
-/** What lands in time, else undefined. */
-async function landedBy<Result>(giveUpAt: number, landing: Promise<Result>): Promise<Result | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, Math.max(0, giveUpAt - performance.now()), undefined).unref();
-  });
-  try {
-    return await Promise.race([landing, tooLate]);
-  } finally {
-    clearTimeout(timer);
-  }
+function asFilled<Value>({ read }: FindRequest<Value>, { bytes, outcome }: Landed): Filled<Value> {
+  return { value: read(bytes), outcome };
 }

@@ -6,6 +6,7 @@ export interface Loaded {
   readonly value: Buffer;
   /** How long it may be stored, in milliseconds; 0: not at all. */
   readonly ttlMs: number;
+  readonly tags?: readonly string[];
 }
 
 /** A load this slow hangs: its lease is let go, so that others may try. */
@@ -17,14 +18,17 @@ export async function loadUnder(
   lease: Lease,
   leaseMs: number,
   load: () => Promise<Loaded>,
-): Promise<Loaded> {
+): Promise<{ readonly loaded: Loaded; readonly isStored: boolean }> {
   const stopKeeping = keepLease(store, lease, leaseMs);
   try {
     const loaded = await load();
     stopKeeping();
-    if (loaded.ttlMs > 0) await store.commit(lease, loaded.value, { ttlMs: loaded.ttlMs }).catch(passTrouble);
-    else giveBack(store, lease);
-    return loaded;
+    if (loaded.ttlMs > 0) {
+      const isStored = await store.commit(lease, loaded.value, loaded).catch(passTrouble);
+      return { loaded, isStored: isStored ?? false };
+    }
+    giveBack(store, lease);
+    return { loaded, isStored: false };
   } catch (error) {
     giveBack(store, lease);
     throw error;

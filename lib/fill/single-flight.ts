@@ -32,9 +32,10 @@ export class SingleFlight<Result> {
     return flight;
   }
 
-  /** Nobody joins the flight any more; those who have, still share it. */
-  forget(key: string): void {
-    this.#flights.delete(key);
+  /** Nobody joins the flight any more, without a key: any flight; those who have, still share it. */
+  forget(key?: string): void {
+    if (key === undefined) this.#flights.clear();
+    else this.#flights.delete(key);
   }
 }
 

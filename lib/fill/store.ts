@@ -38,7 +38,7 @@ export interface Mark {
 }
 
 /** How many values a key holds at most, beside the one in the field `spare`, which stays. */
-export interface Limit {
+interface Limit {
   readonly maxValues: number;
   readonly spare: string;
 }

@@ -1,17 +1,65 @@
-/** Writing what a store caches: keys are marked before and unmarked after, and what fails of that is made good. */
+/** Writing what a store caches: marked before, unmarked after, and what fails of that is made good. */
 import type { FillStore, Mark } from './store.js';
+import { spellTag } from './tags.js';
 import { newToken } from './token.js';
+
+/** What a write concerns: one key, or all that carries one tag. */
+export interface Target {
+  /** Unlike any other key's or tag's. */
+  readonly id: string;
+  /** Undefined for a tag, which may be any key's. */
+  readonly key: string | undefined;
+  mark(token: string, markMs: number): Promise<Mark>;
+  keepMark(token: string, markMs: number): Promise<unknown>;
+  unmark(token: string): Promise<unknown>;
+  /** True when there was a value; for a tag nobody knows. */
+  drop(): Promise<boolean>;
+}
+
+export function keyTarget(store: FillStore, key: string): Target {
+  return {
+    id: key,
+    key,
+    mark: (token, markMs) => store.mark(key, token, markMs),
+    keepMark: (token, markMs) => store.keepMark(key, token, markMs),
+    unmark: (token) => store.unmark(key, token),
+    drop: () => store.drop(key),
+  };
+}
+
+export function tagTarget(store: FillStore, tag: string): Target {
+  const id = tagId(spellTag(tag));
+  async function mark(token: string, markMs: number): Promise<Mark> {
+    await store.markTag(tag, token, markMs);
+    return { key: id, token, since: 0 };
+  }
+  return {
+    id,
+    key: undefined,
+    mark,
+    keepMark: mark,
+    unmark: (token) => store.unmarkTag(tag, token),
+    drop: () => store.purgeTag(tag).then(() => false),
+  };
+}
+
+/** The id of a tag that is spelled already. Keys do not begin so. */
+export function tagId(spelled: string): string {
+  return `#${spelled}`;
+}
 
 export interface WritersOptions {
   /** How long a mark lasts that nobody keeps up, in milliseconds: what a writer that dies costs. */
   readonly markMs: number;
-  /** Called with each key that this process has changed. */
-  readonly onChanged: (key: string) => void;
+  /** Called with each key that this process has changed; without one for those of a tag. */
+  readonly onChanged: (key: string | undefined) => void;
 }
 
 /** Ends a mark. */
 export type EndMark = (mark: Mark) => Promise<unknown>;
 
+/** A mark that FLUSHALL removed is back after that. */
+const KEEP_AT_LEAST_EVERY_MS = 1_000;
 const RETRY_EVERY_MS = 250;
 const RETRIES_AT_ONCE = 100;
 /** Beyond this the oldest is given up, and its TTL bounds how long an old value may be served. */
@@ -20,93 +68,94 @@ const MAX_UNDONE = 100_000;
 /**
  * The textbook pattern (delete after the write) has three holes: a reader that holds the old value sets it back, the
  * writer dies before it deletes, the delete fails. A mark, set before the write, closes the first two: nothing is
- * stored or served under it, and it ends by itself. Against the third this process remembers the key, believes nothing
- * that the store holds for it, and tries again until it is done.
+ * stored or served under it, and it ends by itself. Against the third this process remembers what it could not delete,
+ * believes nothing that the store holds of it, and tries again until it is done.
  */
 export class Writers {
-  readonly #store: FillStore;
   readonly #options: WritersOptions;
-  /** How many writes of this process are under way, by key. */
+  /** How many writes of this process are under way, by target. */
   readonly #atWork = new Map<string, number>();
-  /** Keys that may hold an old value because a call failed, each with a mark that may still stand. */
-  readonly #undone = new Map<string, string>();
+  /** What may be old in the store because a call failed, each with a mark that may still stand. */
+  readonly #undone = new Map<string, { readonly target: Target; readonly token: string }>();
   #retry: NodeJS.Timeout | undefined;
 
-  constructor(store: FillStore, options: WritersOptions) {
-    this.#store = store;
+  constructor(options: WritersOptions) {
     this.#options = options;
   }
 
-  /** Whether this process may serve what the store holds for a key; tries first to make good what failed. */
-  mayServe(key: string): boolean | Promise<boolean> {
-    if (this.#atWork.has(key)) return false;
-    return !this.#undone.has(key) || this.#undo(key);
+  /** Whether this process may serve what the store holds; tries first to make good what failed. */
+  mayServe(id: string): boolean | Promise<boolean> {
+    if (this.#atWork.has(id)) return false;
+    return !this.#undone.has(id) || this.#undo(id);
+  }
+
+  /** The same without trying anything. */
+  isHeldBack(id: string): boolean {
+    return this.#atWork.has(id) || this.#undone.has(id);
   }
 
   /**
-   * Runs `write` under marks on `keys`, and ends them when it is done or has failed, as `endWith` says of its result.
+   * Runs `write` under marks, and ends them when it is done or has failed, as `endWith` says of its result.
    *
    * Never fails because of the store: a write to the database matters more than its cache.
    */
   async run<Result>(
-    keys: readonly string[],
+    targets: readonly Target[],
     write: () => Promise<Result>,
-    endWith: (result: Result) => EndMark = () => this.#unmark,
+    endWith: (result: Result) => EndMark | undefined = () => undefined,
   ): Promise<Result> {
     const token = newToken();
-    const distinct = [...new Set(keys)];
-    for (const key of distinct) this.#atWork.set(key, (this.#atWork.get(key) ?? 0) + 1);
-    const marks = await Promise.all(distinct.map((key) => this.#mark(key, token)));
+    const distinct = [...new Map(targets.map((target) => [target.id, target])).values()];
+    for (const { id } of distinct) this.#atWork.set(id, (this.#atWork.get(id) ?? 0) + 1);
+    const marks = await Promise.all(distinct.map((target) => this.#mark(target, token)));
     const stopKeeping = this.#keepMarks(distinct, token);
 
-    let endMark: EndMark = this.#unmark;
+    let endMark: EndMark | undefined;
     try {
       const result = await write();
       endMark = endWith(result);
       return result;
     } finally {
       await stopKeeping();
-      await Promise.all(marks.map((mark) => this.#end(mark, endMark)));
+      await Promise.all(distinct.map((target, i) => this.#end(target, marks[i] as Mark, endMark)));
     }
   }
 
-  /** Forgets a key; true when there was a value, false when there was none or the store cannot be reached just now. */
-  async drop(key: string): Promise<boolean> {
+  /** Forgets a target; true when there was a value, false when there was none or the store cannot be reached just now. */
+  async drop(target: Target): Promise<boolean> {
     try {
-      return await this.#store.drop(key);
+      return await target.drop();
     } catch {
-      this.remember(key, newToken());
+      this.remember(target, newToken());
       return false;
     } finally {
-      this.#options.onChanged(key);
+      this.#options.onChanged(target.key);
     }
   }
 
-  /** The key may hold an old value, and the mark `token` may stand on it: served from by nobody here until undone. */
-  remember(key: string, token: string): void {
-    this.#undone.delete(key);
-    this.#undone.set(key, token);
+  /** The store may hold old values, and the mark `token` may stand on them: served by nobody here until undone. */
+  remember(target: Target, token: string): void {
+    this.#undone.delete(target.id);
+    this.#undone.set(target.id, { target, token });
     const [oldest] = this.#undone.keys();
     if (this.#undone.size > MAX_UNDONE && oldest !== undefined) this.#undone.delete(oldest);
     this.#retryLater();
   }
 
-  readonly #unmark: EndMark = ({ key, token }) => this.#store.unmark(key, token);
-
   /** Failing to mark is made good by failing to unmark, or by unmarking. */
-  async #mark(key: string, token: string): Promise<Mark> {
-    const since = 0;
-    return this.#store.mark(key, token, this.#options.markMs).catch(() => ({ key, token, since }));
+  #mark(target: Target, token: string): Promise<Mark> {
+    const unknown = { key: target.id, token, since: 0 };
+    return target.mark(token, this.#options.markMs).catch(() => unknown);
   }
 
   /** Returns what ends it: nothing of it must reach the store after the marks have ended. */
-  #keepMarks(keys: readonly string[], token: string): () => Promise<unknown> {
+  #keepMarks(targets: readonly Target[], token: string): () => Promise<unknown> {
     let kept: Promise<unknown> = Promise.resolve();
     const { markMs } = this.#options;
     const keep = () => {
-      kept = Promise.all(keys.map((key) => quietly(this.#store.keepMark(key, token, markMs))));
+      kept = Promise.all(targets.map((target) => target.keepMark(token, markMs).catch(() => {})));
     };
-    const timer = setInterval(keep, markMs / 3).unref();
+    const timer = setInterval(keep, Math.min(markMs / 3, KEEP_AT_LEAST_EVERY_MS)).unref();
 
     return function stopKeeping() {
       clearInterval(timer);
@@ -114,31 +163,31 @@ export class Writers {
     };
   }
 
-  async #end(mark: Mark, endMark: EndMark): Promise<void> {
-    const { key } = mark;
+  async #end(target: Target, mark: Mark, endMark: EndMark | undefined): Promise<void> {
+    const { id } = target;
     try {
-      await endMark(mark);
+      await (endMark === undefined ? target.unmark(mark.token) : endMark(mark));
     } catch {
-      this.remember(key, mark.token);
+      this.remember(target, mark.token);
     }
-    const others = (this.#atWork.get(key) ?? 1) - 1;
-    if (others === 0) this.#atWork.delete(key);
-    else this.#atWork.set(key, others);
-    this.#options.onChanged(key);
+    const others = (this.#atWork.get(id) ?? 1) - 1;
+    if (others === 0) this.#atWork.delete(id);
+    else this.#atWork.set(id, others);
+    this.#options.onChanged(target.key);
   }
 
   /** Whether it is made good. */
-  async #undo(key: string): Promise<boolean> {
-    const token = this.#undone.get(key);
-    if (token === undefined) return true;
+  async #undo(id: string): Promise<boolean> {
+    const undone = this.#undone.get(id);
+    if (undone === undefined) return true;
     try {
-      await this.#store.unmark(key, token);
+      await undone.target.unmark(undone.token);
     } catch {
       return false;
     }
     // Another call may have failed meanwhile.
-    if (this.#undone.get(key) === token) this.#undone.delete(key);
-    return !this.#undone.has(key) && !this.#atWork.has(key);
+    if (this.#undone.get(id) === undone) this.#undone.delete(id);
+    return !this.isHeldBack(id);
   }
 
   /** Other processes may read the old value meanwhile, so this does not wait until somebody asks here. */
@@ -152,14 +201,10 @@ export class Writers {
   }
 
   async #undoAll(): Promise<void> {
-    const keys = [...this.#undone.keys()];
-    while (keys.length > 0) {
-      const undone = await Promise.all(keys.splice(0, RETRIES_AT_ONCE).map((key) => this.#undo(key)));
+    const ids = [...this.#undone.keys()];
+    while (ids.length > 0) {
+      const undone = await Promise.all(ids.splice(0, RETRIES_AT_ONCE).map((id) => this.#undo(id)));
       if (!undone.includes(true)) return;
     }
   }
-}
-
-function quietly(call: Promise<unknown>): Promise<unknown> {
-  return call.catch(() => {});
 }

@@ -213,7 +213,7 @@ describe('a cache on Redis', () => {
       expect(ttlMs).toBeGreaterThan(0);
       expect(ttlMs).toBeLessThanOrEqual(60_000);
     }
-    expect(await client.hGet(`${namespace}:user:42`, 'v')).toBe('1j{"id":42}');
+    expect(await client.hGet(`${namespace}:user:42`, 'v')).toMatch(/^2j \d{13} \d{13} \d+ \{"id":42\}$/);
   });
 
   it('spreads the TTLs by at most the jitter, and never beyond the TTL', async () => {
@@ -226,12 +226,16 @@ describe('a cache on Redis', () => {
   });
 
   it.each([
-    ['is cut short', '1j{"id":4'],
+    ['is cut short', '2j 9000000000000 9000000000000 1 {"id":4'],
+    ['is cut shorter', '2j 9000000000000 90000'],
     ['is empty', ''],
-    ['is of another version', '9j{"id":42}'],
-    ['is of another serializer', '1c42'],
+    ['is of an older version', '1j{"id":42}'],
+    ['is of another version', '9j 9000000000000 9000000000000 1 {"id":42}'],
+    ['is of another serializer', '2c 9000000000000 9000000000000 1 42'],
     ['is something else', '\u0000\u0001\u0002'],
-    ['pretends to be null', '1nothing'],
+    ['pretends to be null', '2n 9000000000000 9000000000000 1 othing'],
+    ['is over', '2j 1 1 1 {"id":42}'],
+    ['has no time', '2j NaN 9000000000000 1 {"id":42}'],
   ])('loads again what %s, and stores it anew', async (_, tampered) => {
     await client.hSet(`${namespace}:user:42`, 'v', tampered);
     expect(await cache.get('user:42')).toBeUndefined();
