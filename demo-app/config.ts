@@ -6,8 +6,16 @@ export interface Config {
   readonly port: number;
   /** `DATABASE_URL`, required: `postgres://...`. */
   readonly databaseUrl: string;
-  /** `PGBOUNCER=1`: the URL leads to a pooler in transaction mode, so no statement is prepared on a connection. */
+  /**
+   * The URL leads to a pooler in transaction mode, so no statement is prepared on a connection: `PGBOUNCER=1`, or
+   * `pgbouncer=true` in its query, as ORMs have it, or DATABASE_DIRECT_URL besides. `PGBOUNCER=0`: it does not.
+   */
   readonly isBehindPgBouncer: boolean;
+  /**
+   * `DATABASE_DIRECT_URL`: Postgres itself, for LISTEN, which needs a connection that stays. Default: DATABASE_URL where
+   * that leads to no pooler. Without one, a row changed by others is served from the cache until its time is over.
+   */
+  readonly databaseDirectUrl: string | undefined;
   /** `REDIS_URL`, `redis://...` or `rediss://...`; without it everything stays in this process. */
   readonly redisUrl: string | undefined;
   /** `SESSION_SECRET`: comma-separated, the first one signs, all are accepted. Random for this start when absent. */
@@ -31,6 +39,10 @@ export class BadEnvironment extends Error {
     this.name = 'BadEnvironment';
   }
 }
+
+const POSTGRES_URL = /^postgres(ql)?:\/\/./;
+const POSTGRES_EXAMPLE = 'postgres://user:password@127.0.0.1:5432/shop';
+const POOLER_IN_QUERY = /([?&])pgbouncer=true(&|$)/;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -59,8 +71,8 @@ export function configFrom(environment: Environment): Config {
     return text;
   }
 
-  function flag(name: string): boolean {
-    const text = given(name) ?? '0';
+  function flag(name: string, fallback: boolean): boolean {
+    const text = given(name) ?? (fallback ? '1' : '0');
     if (text !== '0' && text !== '1') complain(name, 'must be 1 or 0');
     return text === '1';
   }
@@ -78,13 +90,15 @@ export function configFrom(environment: Environment): Config {
     return parts;
   }
 
-  const databaseUrl = url(
-    'DATABASE_URL',
-    /^postgres(ql)?:\/\/./,
-    'postgres://user:password@127.0.0.1:5432/shop',
-  );
-  if (databaseUrl === undefined) {
-    complain('DATABASE_URL', 'is required, such as postgres://user:password@127.0.0.1:5432/shop');
+  const databaseUrl = url('DATABASE_URL', POSTGRES_URL, POSTGRES_EXAMPLE) ?? '';
+  if (databaseUrl === '') complain('DATABASE_URL', `is required, such as ${POSTGRES_EXAMPLE}`);
+  const directUrl = url('DATABASE_DIRECT_URL', POSTGRES_URL, POSTGRES_EXAMPLE);
+  const isBehindPgBouncer = flag('PGBOUNCER', directUrl !== undefined || POOLER_IN_QUERY.test(databaseUrl));
+  const databaseDirectUrl = directUrl ?? (isBehindPgBouncer ? undefined : databaseUrl);
+  if (databaseDirectUrl === undefined) {
+    notices.push(
+      'DATABASE_DIRECT_URL is not set: rows that others change are cached until their time is over',
+    );
   }
   const redisUrl = url('REDIS_URL', /^rediss?:\/\/./, 'redis://127.0.0.1:6379');
   if (redisUrl === undefined) {
@@ -95,8 +109,10 @@ export function configFrom(environment: Environment): Config {
 
   const config: Config = {
     port: integer('PORT', 3000, 0, 65_535),
-    databaseUrl: databaseUrl ?? '',
-    isBehindPgBouncer: flag('PGBOUNCER'),
+    // Postgres refuses a connection with a parameter that it does not know.
+    databaseUrl: databaseUrl.replace(POOLER_IN_QUERY, (_, before, after) => (after === '' ? '' : before)),
+    isBehindPgBouncer,
+    databaseDirectUrl,
     redisUrl,
     sessionSecrets: secrets('SESSION_SECRET'),
     orders: integer('DEMO_ORDERS', 200_000, 0, 5_000_000),

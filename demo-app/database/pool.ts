@@ -12,7 +12,13 @@ export interface PoolSettings {
 
 const NUMERIC_OID = 1700;
 
-/** Connects when the first query comes. */
+/**
+ * Connects when the first query comes.
+ *
+ * Give every query outside a transaction a parameter. One without is sent behind others on the same connection before
+ * they are answered; a pooler in transaction mode (PgBouncer 1.18, Supavisor) lends that connection to somebody else
+ * after the first answer, and the other answers never come. With a parameter its type is asked for first, which waits.
+ */
 export function openPool({ databaseUrl, isBehindPgBouncer }: PoolSettings): Sql {
   return postgres(databaseUrl, {
     max: 10,

@@ -57,7 +57,7 @@ async function untilPostgresAnswers(sql: Sql, log: (line: string) => void): Prom
   const giveUpAt = performance.now() + POSTGRES_UP_WITHIN_MS;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await sql`select 1`;
+      await sql`select ${1}::integer`;
       return;
     } catch (error) {
       if (!isPostgresAway(error) || performance.now() > giveUpAt) throw error;

@@ -20,7 +20,7 @@ export function healthRoutes(sql: Sql, redis: RedisClient | undefined): ExpressR
 
   router.get('/readyz', async function showReadiness(_req, res) {
     const [isPostgresUp, isRedisUp] = await Promise.all([
-      answersWithin(POSTGRES_WITHIN_MS, () => sql`select 1`),
+      answersWithin(POSTGRES_WITHIN_MS, () => sql`select ${1}::integer`),
       answersWithin(REDIS_WITHIN_MS, async () => redis?.ping()),
     ]);
     const status = { postgres: isPostgresUp ? 'up' : 'down', redis: isRedisUp ? 'up' : 'down' };

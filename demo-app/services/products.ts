@@ -15,12 +15,14 @@ export interface Products {
   setPrice(id: number, price: number): Promise<Product | undefined>;
 }
 
+const MOST_LISTED = 1000;
+
 export function createProducts(sql: Sql, cache: Cache): Products {
   const keyOf = (id: number) => `product:${id}`;
 
   return {
     list() {
-      return sql<Product[]>`select id, name, price from products order by id`;
+      return sql<Product[]>`select id, name, price from products order by id limit ${MOST_LISTED}`;
     },
 
     find(id) {

@@ -21,6 +21,8 @@ export interface Reports {
   refreshMonthlyRevenue(): Promise<Pick<Report, 'refreshedAt'>>;
 }
 
+const VIEW = 'monthly_revenue';
+
 export function createReports(sql: Sql): Reports {
   return {
     async monthlyRevenue() {
@@ -28,7 +30,7 @@ export function createReports(sql: Sql): Reports {
       const [report] = await sql<Report[]>`
         select refreshed_at as "refreshedAt",
           (select coalesce(json_agg(monthly_revenue order by month), '[]') from monthly_revenue) as months
-        from refreshes where view_name = 'monthly_revenue'
+        from refreshes where view_name = ${VIEW}
       `;
       return report as Report;
     },
@@ -37,7 +39,7 @@ export function createReports(sql: Sql): Reports {
       return sql.begin(async function refresh(transaction) {
         // `now()` is when the transaction began, which is before the view looks at the orders.
         const [row] = await transaction<Pick<Report, 'refreshedAt'>[]>`
-          update refreshes set refreshed_at = now() where view_name = 'monthly_revenue'
+          update refreshes set refreshed_at = now() where view_name = ${VIEW}
           returning refreshed_at as "refreshedAt"
         `;
         await transaction`refresh materialized view concurrently monthly_revenue`;

@@ -3,6 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import { ensureInstalled } from './install.mjs';
 import { reason, say } from './log.mjs';
+import { findPgBouncer, howToGetPgBouncer, startPgBouncer } from './pgbouncer.mjs';
 import { startPostgres } from './postgres.mjs';
 import { howToGetRedis, startRedis } from './redis.mjs';
 import { end } from './server-process.mjs';
@@ -69,7 +70,17 @@ function explainInProcess() {
 async function ownPostgres() {
   const postgres = await startPostgres();
   say(`Postgres: 127.0.0.1:${postgres.port} (process ${postgres.pid})`);
-  return { env: { DATABASE_URL: postgres.url }, stop: postgres.stop };
+  if (process.env.PGBOUNCER !== '1') return { env: { DATABASE_URL: postgres.url }, stop: postgres.stop };
+
+  const program = await findPgBouncer();
+  if (!program) throw new Error(`there is no PgBouncer here; type: ${howToGetPgBouncer()}`);
+  const bouncer = await startPgBouncer(program, postgres.url);
+  say(`PgBouncer, in transaction mode: 127.0.0.1:${new URL(bouncer.url).port} (process ${bouncer.pid})`);
+  async function stop() {
+    await bouncer.stop();
+    await postgres.stop();
+  }
+  return { env: { DATABASE_URL: bouncer.url, DATABASE_DIRECT_URL: postgres.url }, stop };
 }
 
 /**

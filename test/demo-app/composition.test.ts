@@ -162,7 +162,7 @@ describe('the keys in Redis', () => {
     await browser.send('/api/products/2/price', { method: 'PUT', body: { price: 3 } });
 
     const keys = await redis.keys('*');
-    expect(keys.map(family).sort()).toEqual(
+    expect([...new Set(keys.map(family))].sort()).toEqual(
       [
         'page:...',
         'rl:api:{127.0.0.1}',

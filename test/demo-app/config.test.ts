@@ -11,6 +11,8 @@ describe('the settings of the demo', () => {
       port: 3000,
       databaseUrl: DATABASE_URL,
       isBehindPgBouncer: false,
+      databaseDirectUrl: DATABASE_URL,
+      refreshEveryMs: 60_000,
       redisUrl: undefined,
       orders: 200_000,
       rateLimit: 100,
@@ -24,6 +26,8 @@ describe('the settings of the demo', () => {
       PORT: '0',
       REDIS_URL: 'rediss://user:pw@cache.example:6380/2',
       PGBOUNCER: '1',
+      DATABASE_DIRECT_URL: 'postgres://db.example/shop',
+      REPORT_REFRESH_SECONDS: '5',
       SESSION_SECRET: 'the new secret of ours, the old secret of ours',
       DEMO_ORDERS: '0',
       RATE_LIMIT: '5',
@@ -33,12 +37,34 @@ describe('the settings of the demo', () => {
       port: 0,
       redisUrl: 'rediss://user:pw@cache.example:6380/2',
       isBehindPgBouncer: true,
+      databaseDirectUrl: 'postgres://db.example/shop',
+      refreshEveryMs: 5000,
       sessionSecrets: ['the new secret of ours', 'the old secret of ours'],
       orders: 0,
       rateLimit: 5,
       loginRateLimit: 3,
       notices: [],
     });
+  });
+
+  test.each([
+    ['PGBOUNCER=1', { DATABASE_URL, PGBOUNCER: '1' }, DATABASE_URL],
+    ['the query', { DATABASE_URL: `${DATABASE_URL}?pgbouncer=true` }, DATABASE_URL],
+    [
+      'the query among others',
+      { DATABASE_URL: `${DATABASE_URL}?a=1&pgbouncer=true&b=2` },
+      `${DATABASE_URL}?a=1&b=2`,
+    ],
+  ])('know a pooler by %s, and that nothing can be listened to through it', (_how, environment, url) => {
+    const config = configFrom(environment);
+    expect(config).toMatchObject({ isBehindPgBouncer: true, databaseUrl: url, databaseDirectUrl: undefined });
+    expect(config.notices.join()).toMatch(/DATABASE_DIRECT_URL is not set/);
+  });
+
+  test('know a pooler by the direct URL beside it, unless they are told that there is none', () => {
+    const both = { DATABASE_URL, DATABASE_DIRECT_URL: 'postgres://db.example/shop' };
+    expect(configFrom(both).isBehindPgBouncer).toBe(true);
+    expect(configFrom({ ...both, PGBOUNCER: '0' }).isBehindPgBouncer).toBe(false);
   });
 
   test('treat an empty variable as one that is not set', () => {
@@ -69,6 +95,8 @@ describe('the settings of the demo', () => {
     ['DATABASE_URL', ''],
     ['DATABASE_URL', 'mysql://db.example/shop'],
     ['DATABASE_URL', 'postgres://'],
+    ['DATABASE_DIRECT_URL', 'db.example:5432'],
+    ['REPORT_REFRESH_SECONDS', '0'],
     ['REDIS_URL', 'cache.example:6379'],
     ['REDIS_URL', 'http://cache.example'],
     ['PGBOUNCER', 'yes'],

@@ -1,5 +1,5 @@
 /** The worker: what it does when an order comes in, how often, and what happens when it is not there. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { openRedis, type RedisClient } from '../../demo-app/database/redis.js';
 import type { Events, ShopEvent } from '../../demo-app/events/events.js';
 import { startJobs } from '../../demo-app/events/jobs.js';
@@ -12,6 +12,9 @@ import { follow, launchDemo, openEventsUntilTestEnds, openShop, type Shop, serve
 
 const REPORT = '/api/reports/monthly-revenue';
 const HOUR_MS = 3_600_000;
+const READY_WITHIN_MS = 30_000;
+// Two programs started, stopped and started again, on a machine that does more than this.
+jest.setTimeout(60_000);
 
 let shop: Shop;
 beforeAll(async () => {
@@ -152,7 +155,7 @@ describe('the process', () => {
 
   async function startWorker() {
     const worker = launchDemo({ DATABASE_URL: shop.url, REDIS_URL: server.url }, 'worker');
-    await until(() => worker.output().includes('listening to what happens'));
+    await until(() => worker.output().includes('listening to what happens'), READY_WITHIN_MS);
     return worker;
   }
 
