@@ -13,7 +13,7 @@ end
  * the value was purged softly, `lease:<field>` = `<token> <expiry>`, `mark` = `<token>:<expiry>` of every writer at
  * work, one space between, with a `!` in front once writers overlapped. All by Redis' clock; expiries in ms.
  */
-export const hashLua = `
+export const hashLua: string = `
 ${clockLua}
 local function now_ms()
   return math.floor(now_us() / 1000)
