@@ -4,6 +4,7 @@ import { rawGet } from '../raw-get.js';
 import { type Command, commandsDuring } from '../redis-view.js';
 
 export const OURS = 'rateLimit()';
+export const IN_FRONT = 'rateLimit() in front of Express';
 export const PEER = 'express-rate-limit + rate-limit-redis';
 const FLEXIBLE = 'rate-limiter-flexible';
 export const FLOOR = 'floor';
@@ -16,6 +17,11 @@ const PROBE = '198.51.100.7';
 
 export function ours(limit: number, env: Readonly<Record<string, string>> = {}): ContenderSpec {
   return { name: OURS, file: 'rate-limit/contenders/suite.mjs', env: { ...policy(limit), ...env } };
+}
+
+/** The same, asked before Express is: `http.createServer((req, res) => limiter(req, res, () => app(req, res)))`. */
+export function inFront(limit: number): ContenderSpec {
+  return { name: IN_FRONT, file: 'rate-limit/contenders/in-front.mjs', env: policy(limit) };
 }
 
 export function peer(limit: number): ContenderSpec {

@@ -11,6 +11,8 @@ import {
   flexible,
   flexibleBlocking,
   floor,
+  IN_FRONT,
+  inFront,
   OURS,
   ours,
   PEER,
@@ -55,6 +57,7 @@ export const rateLimitPlan: Plan = {
   peer: PEER,
   contenders: async (redisUrl) => [
     ours(LIMIT),
+    inFront(LIMIT),
     peer(LIMIT),
     flexible(LIMIT),
     flexibleBlocking(LIMIT),
@@ -76,6 +79,11 @@ function judge(result: Result): Verdict[] {
       // It may be out of reach, and then nobody should look for it in the limiter.
       note: `Express alone: ${spellSpread(rowOf(result, denied.name, BARE).toPeer, 2)}`,
     },
+    atMost(
+      'CPU of a repeated denial in front of Express, x peer',
+      rowOf(result, denied.name, IN_FRONT).toPeer,
+      0.7,
+    ),
     atMost('commands per allowed request', allowedOne.commandsPerRequest, 1),
     atLeast(
       'throughput of the script in redis-benchmark, x peer',
