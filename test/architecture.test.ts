@@ -21,7 +21,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const MAY_REQUIRE: Record<string, readonly string[]> = {
   core: [],
   fill: ['lru-cache'],
-  'rate-limit': ['lru-cache', 'proxy-addr', 'ipaddr.js', 'structured-headers'],
+  'rate-limit': ['lru-cache', 'ipaddr.js', 'structured-headers'],
   session: ['express-session', 'connect-redis', 'on-headers', 'on-finished', 'ipaddr.js'],
   'response-cache': [
     'lru-cache',

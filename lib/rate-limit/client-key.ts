@@ -2,7 +2,6 @@
 import { isIP, isIPv6 } from 'node:net';
 import type { Request } from 'express';
 import ipaddr from 'ipaddr.js';
-import proxyAddr from 'proxy-addr';
 
 /** All requests without an address (a Unix socket, a connection that is gone) are one client. */
 const NO_ADDRESS = 'no-address';
@@ -11,9 +10,9 @@ const INVALID_ADDRESS = 'invalid-address';
 /** Providers hand a customer /56 and sometimes /48, so that a single address is nobody's identity. */
 const DEFAULT_IPV6_SUBNET = 56;
 
-/** The address as Express sees it, or of the socket where there is no Express. */
+/** The address as Express sees it, or of the socket where there is no Express: nobody's headers are trusted there. */
 export function addressOf(req: Request): string | undefined {
-  return req.ip ?? proxyAddr(req, trustNobody);
+  return req.ip ?? req.socket?.remoteAddress;
 }
 
 /** An address without the port that some proxies append; rubbish becomes one fixed identity. */
@@ -34,7 +33,7 @@ export function cleanAddress(address: string | undefined): string {
  */
 export function ipKeyGenerator(ip: string, ipv6Subnet: number | false = DEFAULT_IPV6_SUBNET): string {
   if (!isIPv6(ip)) return ip;
-  const address = ipaddr.IPv6.parse(ip.split('%', 1)[0] as string);
+  const address = ipaddr.IPv6.parse(withoutZone(ip));
   // The deprecated IPv4-compatible form `::192.0.2.1` counts as IPv4 only when spelled so; `::1` is in that range too.
   const isCompatible = ip.includes('.') && address.parts.slice(0, 6).every((part) => part === 0);
   if (address.isIPv4MappedAddress() || isCompatible) return lastFourBytes(address);
@@ -43,8 +42,17 @@ export function ipKeyGenerator(ip: string, ipv6Subnet: number | false = DEFAULT_
   return `${networkOf(address, bits)}/${bits}`;
 }
 
-function trustNobody(): boolean {
-  return false;
+/**
+ * The same, for an address as a client may have spelled it: without a subnet, it is in the canonical text representation
+ * (RFC 5952), and has no zone, which anybody can make up.
+ */
+export function keyOfAddress(address: string, ipv6Subnet: number | false): string {
+  const key = ipKeyGenerator(address, ipv6Subnet);
+  return isIPv6(key) ? ipaddr.IPv6.parse(withoutZone(key)).toRFC5952String() : key;
+}
+
+function withoutZone(address: string): string {
+  return address.split('%', 1)[0] as string;
 }
 
 function isPrefixLength(bits: number): boolean {

@@ -8,10 +8,15 @@ export function informationOf(decision: RateLimitDecision, key: string, cost: nu
   // A rejection reads as one too many, recorded or not, by a block too: `used === limit + 1` is a documented idiom.
   // Where nobody could be asked, nothing is known of the client, and nothing is held against it.
   const used = source === 'policy' ? 0 : isAllowed ? asked : Math.max(asked, limit + 1);
-  const resetTime = resetMs === undefined ? undefined : new Date(Date.now() + Math.ceil(resetMs));
+  const resetTime = decision.resetTime ?? (resetMs === undefined ? undefined : fromNow(resetMs));
   const info: RateLimitInfo = new Information(limit, used, remaining, resetTime, key);
   if (policy !== undefined) info.policy = policy;
   return info;
+}
+
+/** Rounded up: nobody is told to come too early. */
+export function fromNow(ms: number): Date {
+  return new Date(Date.now() + Math.ceil(ms));
 }
 
 class Information implements RateLimitInfo {

@@ -1,6 +1,7 @@
 /** Decides: repeats a denial that still holds, else asks the window, else follows the policy for outages. */
 import { type RateLimitEvent, rateLimitChannel } from '../core/channels.js';
 import { isRedisTrouble } from '../core/errors.js';
+import { spellId } from '../core/keys.js';
 import { chooseWindow, shapeOf } from './choose-window.js';
 import { MemoryWindow } from './memory-window.js';
 import type { ResolvedOptions } from './resolve-options.js';
@@ -8,6 +9,7 @@ import type { Demand, Verdict } from './window.js';
 
 /** What to give `refund` to take a request back. Plain data: another process may do it. */
 export interface RefundToken {
+  /** As it is spelled in Redis. */
   readonly key: string;
   readonly mark: number;
   readonly cost: number;
@@ -26,6 +28,8 @@ export interface RateLimitDecision {
   readonly remaining: number;
   /** Until the oldest hit leaves the window, or a block ends. Milliseconds; undefined when nobody can tell. */
   readonly resetMs: number | undefined;
+  /** When a custom store says that it resets. */
+  readonly resetTime?: Date;
   /** Until this cost fits: 0 when it does, Infinity when it is more than the limit. Milliseconds. */
   readonly retryAfterMs: number;
   /** Present when something was recorded. */
@@ -61,19 +65,21 @@ export function createLimiter(options: ResolvedOptions): Limiter {
   // Where rejected requests count, each of them has to reach the window.
   const known = countRejected ? undefined : denials;
   const shape = JSON.stringify([policies.slice(1), options.blockMs]);
+  // What clients can make up takes no more memory than this; a foreign store gets keys as they are.
+  const idOf = source === 'store' ? (key: string) => key : spellId;
   const spent = new WeakSet<RefundToken>();
   const record = countRejected ? 'always' : 'if-allowed';
 
   async function take(question: Question): Promise<RateLimitDecision> {
     const askedAt = performance.now();
-    const decision = await decide(question, record, askedAt);
+    const decision = await decide({ ...question, key: idOf(question.key) }, record, askedAt);
     if (rateLimitChannel.hasSubscribers) rateLimitChannel.publish(eventOf(options, decision, askedAt));
     return decision;
   }
 
   async function decide(question: Question, record: Demand['record'], now: number) {
     const { key, limit, cost } = question;
-    if (limit === Number.POSITIVE_INFINITY) return unlimited(question);
+    if (isEndless(limit)) return unlimited(question);
     const denial = known?.find(key, { limit, cost, shape }, now);
     if (denial !== undefined) return describe(question, denial, 'denial');
     try {
@@ -84,6 +90,11 @@ export function createLimiter(options: ResolvedOptions): Limiter {
     } catch (error) {
       return withoutWindow(question, record, error);
     }
+  }
+
+  /** A foreign store counts on, and may say when it resets. */
+  function isEndless(limit: number): boolean {
+    return limit === Number.POSITIVE_INFINITY && source !== 'store';
   }
 
   function withoutWindow(question: Question, record: Demand['record'], error: unknown): RateLimitDecision {
@@ -111,7 +122,7 @@ export function createLimiter(options: ResolvedOptions): Limiter {
 
   function describe(
     { key, limit, cost }: Question,
-    { isAllowed, used, resetMs, retryMs, mark, which }: Verdict,
+    { isAllowed, used, resetMs, resetTime, retryMs, mark, which }: Verdict,
     source: RateLimitDecision['source'],
   ): RateLimitDecision {
     const isLocal = source === 'memory' && options.client !== undefined;
@@ -123,7 +134,7 @@ export function createLimiter(options: ResolvedOptions): Limiter {
     const remaining = isShut ? 0 : room;
     const shutMs = isShut ? (Number.isFinite(retryMs) ? retryMs : options.blockMs) : 0;
     const until = resetMs === undefined ? undefined : Math.max(resetMs, shutMs);
-    const decision = {
+    const decision: { -readonly [Part in keyof RateLimitDecision]: RateLimitDecision[Part] } = {
       isAllowed,
       limit: most,
       used,
@@ -132,17 +143,20 @@ export function createLimiter(options: ResolvedOptions): Limiter {
       retryAfterMs: retryMs,
       source,
     };
-    const named = policy === undefined ? decision : { ...decision, policy: policy.name };
-    return mark === 0 ? named : { ...named, token: { key, mark, cost, isLocal } };
+    if (policy !== undefined) decision.policy = policy.name;
+    if (resetTime !== undefined) decision.resetTime = resetTime;
+    if (mark !== 0) decision.token = { key, mark, cost, isLocal };
+    return decision;
   }
 
   async function look(question: Question): Promise<RateLimitDecision> {
-    const { key, cost, limit } = question;
-    if (limit === Number.POSITIVE_INFINITY) return unlimited({ ...question, cost: 0 });
+    const { cost, limit } = question;
+    if (isEndless(limit)) return unlimited({ ...question, cost: 0 });
+    const asked = { ...question, key: idOf(question.key) };
     try {
-      return describe(question, await window.take(key, { cost, limit, record: 'never' }), source);
+      return describe(asked, await window.take(asked.key, { cost, limit, record: 'never' }), source);
     } catch (error) {
-      return withoutWindow(question, 'never', error);
+      return withoutWindow(asked, 'never', error);
     }
   }
 
@@ -163,11 +177,12 @@ export function createLimiter(options: ResolvedOptions): Limiter {
   }
 
   async function forget(key: string): Promise<void> {
-    local.forget(key);
+    const id = idOf(key);
+    local.forget(id);
     try {
-      await window.forget(key);
+      await window.forget(id);
     } finally {
-      denials?.forgetUntil(key, performance.now());
+      denials?.forgetUntil(id, performance.now());
     }
   }
 

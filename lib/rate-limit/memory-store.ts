@@ -1,4 +1,6 @@
 /** A Store in this process: for express-rate-limit's interface what `rateLimit()` without a client is for ours. */
+import { spellId } from '../core/keys.js';
+import { fromNow } from './information.js';
 import { MemoryWindow } from './memory-window.js';
 import type { ClientRateLimitInfo, Options, Store } from './options.js';
 import type { Demand } from './window.js';
@@ -31,22 +33,22 @@ export class MemoryStore implements Store {
   }
 
   async get(key: string): Promise<ClientRateLimitInfo | undefined> {
-    const { used, resetMs } = this.#window.take(key, this.#demand('never'));
+    const { used, resetMs } = this.#window.take(spellId(key), this.#demand('never'));
     return used === 0 ? undefined : { totalHits: used, resetTime: fromNow(resetMs) };
   }
 
   async increment(key: string): Promise<ClientRateLimitInfo> {
-    const { isAllowed, used, resetMs } = this.#window.take(key, this.#demand('if-allowed'));
+    const { isAllowed, used, resetMs } = this.#window.take(spellId(key), this.#demand('if-allowed'));
     return { totalHits: isAllowed ? used : used + 1, resetTime: fromNow(resetMs) };
   }
 
   /** Takes back the newest hit. */
   async decrement(key: string): Promise<void> {
-    this.#window.refundNewest(key);
+    this.#window.refundNewest(spellId(key));
   }
 
   async resetKey(key: string): Promise<void> {
-    this.#window.forget(key);
+    this.#window.forget(spellId(key));
   }
 
   async resetAll(): Promise<void> {
@@ -60,8 +62,4 @@ export class MemoryStore implements Store {
   #demand(record: Demand['record']): Demand {
     return { cost: 1, limit: this.#limit, record };
   }
-}
-
-function fromNow(ms: number): Date {
-  return new Date(Date.now() + Math.ceil(ms));
 }

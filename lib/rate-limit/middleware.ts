@@ -17,7 +17,7 @@ import { createLimiter, type RateLimitDecision } from './limiter.js';
 import { sayProcessesAreAlone } from './notice.js';
 import type { Options, RateLimitInfo, RateLimitOptions } from './options.js';
 import { createQuota, type Quota } from './quota.js';
-import { sendRejection } from './rejection.js';
+import { answerOf, sendRejection } from './rejection.js';
 import { resolveOptions } from './resolve-options.js';
 
 /** express-rate-limit's handler, and the limiter without HTTP. */
@@ -29,8 +29,8 @@ export type RateLimiter = RequestHandler & Quota;
  * @throws SuiteError ERS_INVALID_OPTION, ERS_INVALID_CLIENT, or ERS_NAME_IN_USE when another limiter of this name on
  * this client has another window.
  */
-export function rateLimit(passed: RateLimitOptions = {}): RateLimiter {
-  const options = resolveOptions(passed);
+export function rateLimit(passed?: RateLimitOptions): RateLimiter {
+  const options = resolveOptions(passed ?? {});
   const limiter = createLimiter(options);
   const optionsUsed = options as unknown as Options;
   const givesBack = options.skipFailedRequests || options.skipSuccessfulRequests;
@@ -114,7 +114,7 @@ function determine<T extends string | number | undefined>(
 /** Not 429: the client did nothing wrong. */
 function refuse(req: Request, res: Response): false {
   writeFields(res, [{ name: 'Retry-After', value: '1' }]);
-  sendRejection(req, res, 503, 'Service unavailable, please try again later.');
+  sendRejection(req, res, 503, answerOf('Service unavailable, please try again later.'));
   return false;
 }
 

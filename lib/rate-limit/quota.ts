@@ -2,6 +2,7 @@
 import type { RequestHandler } from 'express';
 import { invalidOption } from '../core/errors.js';
 import { checkCost } from './checks.js';
+import { fromNow } from './information.js';
 import type { Limiter, RateLimitDecision, RefundToken } from './limiter.js';
 import type { ClientRateLimitInfo } from './options.js';
 import type { ResolvedOptions } from './resolve-options.js';
@@ -53,10 +54,12 @@ export function createQuota(limiter: Limiter, options: ResolvedOptions): Quota {
     },
     async getKey(key) {
       const limit = typeof options.limit === 'number' ? options.limit : Number.MAX_SAFE_INTEGER;
-      const { used, resetMs } = await limiter.look({ key, cost: 1, limit });
+      const { used, resetMs, resetTime } = await limiter.look({ key, cost: 1, limit });
       if (used === 0) return undefined;
-      const resetTime = resetMs === undefined ? undefined : new Date(Date.now() + Math.ceil(resetMs));
-      return { totalHits: used, resetTime };
+      return {
+        totalHits: used,
+        resetTime: resetTime ?? (resetMs === undefined ? undefined : fromNow(resetMs)),
+      };
     },
   };
 }

@@ -2,8 +2,9 @@
 import type { RedisClient } from '../core/client.js';
 import { invalidOption } from '../core/errors.js';
 import { type Guard, guardRedis } from '../core/guard.js';
-import { globEscaped, namespacePrefix } from '../core/keys.js';
+import { globEscaped, namespacePrefix, spellId } from '../core/keys.js';
 import { checkName, checkNumber, checkWhole } from './checks.js';
+import { fromNow } from './information.js';
 import type { ClientRateLimitInfo, Options, Store } from './options.js';
 import { nameOf } from './policies.js';
 import { claimName, RedisWindow } from './redis-window.js';
@@ -84,22 +85,22 @@ export class RedisStore implements Store {
   }
 
   async get(key: string): Promise<ClientRateLimitInfo | undefined> {
-    const { used, resetMs } = await this.#window.take(key, this.#demand('never'));
+    const { used, resetMs } = await this.#window.take(spellId(key), this.#demand('never'));
     return used === 0 ? undefined : { totalHits: used, resetTime: fromNow(resetMs) };
   }
 
   async increment(key: string): Promise<ClientRateLimitInfo> {
-    const { isAllowed, used, resetMs } = await this.#window.take(key, this.#demand('if-allowed'));
+    const { isAllowed, used, resetMs } = await this.#window.take(spellId(key), this.#demand('if-allowed'));
     return { totalHits: isAllowed ? used : used + 1, resetTime: fromNow(resetMs) };
   }
 
   /** Takes back the newest hit. */
   async decrement(key: string): Promise<void> {
-    await this.#window.refundNewest(key);
+    await this.#window.refundNewest(spellId(key));
   }
 
   async resetKey(key: string): Promise<void> {
-    await this.#window.forget(key);
+    await this.#window.forget(spellId(key));
   }
 
   /** Forgets all clients, by SCAN: its time grows with the database. */
@@ -121,8 +122,4 @@ export class RedisStore implements Store {
   #spellPrefix(name: string): string {
     return `${namespacePrefix(this.#options.namespace)}rl:${checkName(name)}:`;
   }
-}
-
-function fromNow(ms: number): Date {
-  return new Date(Date.now() + Math.ceil(ms));
 }

@@ -2,7 +2,6 @@
 import type { RedisClient } from '../core/client.js';
 import { SuiteError } from '../core/errors.js';
 import type { Guard } from '../core/guard.js';
-import { tagged } from '../core/keys.js';
 import { runScript } from '../core/script.js';
 import { Denials } from './denials.js';
 import { refundScript } from './refund.lua.js';
@@ -74,7 +73,7 @@ export class RedisWindow implements Window {
   }
 
   #spell(key: string): string {
-    return this.#prefix + tagged(key);
+    return `${this.#prefix}{${key}}`;
   }
 }
 

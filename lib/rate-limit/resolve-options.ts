@@ -12,11 +12,10 @@ import {
   checkWhole,
   checkWindow,
 } from './checks.js';
-import { addressOf, cleanAddress, ipKeyGenerator } from './client-key.js';
+import { addressOf, cleanAddress, keyOfAddress } from './client-key.js';
+import { DEFAULT_MESSAGE, rejectWith } from './default-handler.js';
 import type { DraftVersion, Logger, Options, RateLimitInfo, RateLimitOptions } from './options.js';
 import { nameOf, type Policy, policiesOf, policyName } from './policies.js';
-import { PROBLEM, prefersProblem, quotaExceeded } from './problem.js';
-import { sendRejection } from './rejection.js';
 import { Validations } from './validations.js';
 
 type Needed = Required<
@@ -46,10 +45,8 @@ export function resolveOptions(passed: RateLimitOptions): ResolvedOptions {
   const [longest] = policies;
   const windowMs = longest?.windowMs ?? checkWindow(Number(given.windowMs ?? 60_000));
   const limit = longest?.limit ?? given.limit ?? given.max ?? 5;
-  const { standardHeaders = false, message = 'Too many requests, please try again later.' } = given;
+  const { standardHeaders = false, message = DEFAULT_MESSAGE } = given;
   const { requestPropertyName = 'rateLimit', ipv6Subnet = 56, statusCode = 429 } = given;
-
-  const isDefaultAnswer = given.message === undefined;
 
   const options: ResolvedOptions = {
     skipFailedRequests: false,
@@ -58,7 +55,7 @@ export function resolveOptions(passed: RateLimitOptions): ResolvedOptions {
     legacyHeaders: given.headers ?? true,
     identifier: policyOf,
     keyGenerator: addressKey,
-    handler: reject,
+    handler: rejectWith({ message: given.message, statusCode, policyOf: shownPolicy }),
     skip: () => false,
     requestWasSuccessful: (_request, response) => response.statusCode < 400,
     ...given,
@@ -69,7 +66,7 @@ export function resolveOptions(passed: RateLimitOptions): ResolvedOptions {
     requestPropertyName,
     ipv6Subnet,
     standardHeaders: standardHeaders === true ? 'draft-6' : standardHeaders,
-    store: given.store,
+    store: given.store ?? undefined,
     validate: validations.enabled,
     validations,
     logger,
@@ -98,32 +95,25 @@ export function resolveOptions(passed: RateLimitOptions): ResolvedOptions {
     const address = addressOf(request);
     validations.checkAddress(request, address);
     const clean = cleanAddress(address);
-    if (typeof ipv6Subnet !== 'function') return ipKeyGenerator(clean, ipv6Subnet);
-    return isIPv6(clean) ? keyInSubnet(clean, ipv6Subnet(request, response)) : clean;
+    if (!isIPv6(clean)) return clean;
+    if (typeof ipv6Subnet === 'function') return keyInSubnet(clean, ipv6Subnet(request, response));
+    return keyOfAddress(clean, ipv6Subnet);
   }
 
   async function keyInSubnet(address: string, chosen: number | Promise<number>): Promise<string> {
     const subnet = await chosen;
     validations.checkSubnet(subnet);
-    return ipKeyGenerator(address, subnet);
+    return keyOfAddress(address, subnet);
   }
 
-  async function reject(request: Request, response: Response): Promise<void> {
-    if (isDefaultAnswer && prefersProblem(request.headers.accept)) return rejectAsProblem(request, response);
-    const body: unknown = typeof message === 'function' ? await message(request, response) : message;
-    sendRejection(request, response, statusCode, body);
-  }
-
-  async function rejectAsProblem(request: Request, response: Response): Promise<void> {
+  function shownPolicy(request: Request, response: Response): string | Promise<string> {
     const identifier = informationOn(request)?.policy ?? options.identifier;
-    const policy = typeof identifier === 'function' ? await identifier(request, response) : identifier;
-    if (!response.headersSent) response.appendHeader('Vary', 'Accept');
-    sendRejection(request, response, statusCode, quotaExceeded(statusCode, policy), PROBLEM);
+    return typeof identifier === 'function' ? identifier(request, response) : identifier;
   }
 }
 
 function checkSource({ client, store, cost, ...given }: RateLimitOptions): void {
-  if (store === undefined) return;
+  if (store === undefined || store === null) return;
   if (client !== undefined)
     throw invalidOption('store', store, 'Pass either `client` or `store`: both say where hits are counted.');
   if (cost !== undefined && cost !== 1) throw invalidOption('cost', cost, 'A custom `store` counts by ones.');

@@ -1,5 +1,6 @@
 /** Somebody else's hit counter as a window of ours. */
-import type { LegacyStore, Logger, Options, Store } from './options.js';
+import { isDate } from 'node:util/types';
+import type { ClientRateLimitInfo, LegacyStore, Logger, Options, Store } from './options.js';
 import type { Demand, Verdict, Window } from './window.js';
 
 /**
@@ -41,15 +42,13 @@ export class StoreWindow implements Window {
     this.#checkHits(counted.totalHits);
     // Stores may hand out the object that they go on counting in.
     const used = counted.totalHits;
-    const resetAt = counted.resetTime?.getTime();
-    const resetMs = until(resetAt);
     const isAllowed = !(used > limit);
+    const times = this.#timesOf(counted, isAllowed);
     return {
       isAllowed,
       used,
-      resetMs,
-      retryMs: isAllowed ? 0 : (resetMs ?? this.#windowMs),
-      mark: resetAt ?? Number.POSITIVE_INFINITY,
+      ...times,
+      mark: times.resetTime?.getTime() ?? Number.POSITIVE_INFINITY,
       which: 0,
     };
   }
@@ -70,15 +69,20 @@ export class StoreWindow implements Window {
       throw new Error('store: this store has no get(), which getKey() and peek() need.');
     const known = await this.#store.get(key);
     const used = known?.totalHits ?? 0;
-    const resetMs = until(known?.resetTime?.getTime());
     const isAllowed = used < limit;
-    const retryMs = isAllowed ? 0 : (resetMs ?? this.#windowMs);
-    return { isAllowed, used, resetMs, retryMs, mark: 0, which: 0 };
+    return { isAllowed, used, ...this.#timesOf(known, isAllowed), mark: 0, which: 0 };
+  }
+
+  #timesOf(known: ClientRateLimitInfo | undefined, isAllowed: boolean) {
+    const resetTime = isMoment(known?.resetTime) ? known.resetTime : undefined;
+    const resetMs = resetTime === undefined ? undefined : Math.max(0, resetTime.getTime() - Date.now());
+    return { resetTime, resetMs, retryMs: isAllowed ? 0 : (resetMs ?? this.#windowMs) };
   }
 }
 
-function until(resetAt: number | undefined): number | undefined {
-  return resetAt === undefined ? undefined : Math.max(0, resetAt - Date.now());
+/** Stores are not always typed; what is no moment in time says nothing. */
+function isMoment(resetTime: unknown): resetTime is Date {
+  return isDate(resetTime) && !Number.isNaN(resetTime.getTime());
 }
 
 function isLegacy(store: Store | LegacyStore): store is LegacyStore {

@@ -76,10 +76,10 @@ export class Validations {
     this.#once('ip', () => findAddressProblem(address));
     const trustProxy = req.app?.get('trust proxy') as unknown;
     this.#once('trustProxy', () => trustProxy === true && FINDINGS.permissiveTrustProxy);
-    const isIgnored = req.headers['x-forwarded-for'] !== undefined && trustProxy === false;
+    const isIgnored = req.headers?.['x-forwarded-for'] !== undefined && trustProxy === false;
     this.#once('xForwardedForHeader', () => isIgnored && FINDINGS.unexpectedForwardedFor);
     const isSocket = address === req.socket?.remoteAddress;
-    this.#once('forwardedHeader', () => req.headers.forwarded && isSocket && FINDINGS.ignoredForwarded);
+    this.#once('forwardedHeader', () => req.headers?.forwarded && isSocket && FINDINGS.ignoredForwarded);
   }
 
   checkSubnet(subnet: unknown): void {

@@ -39,6 +39,8 @@ export interface Verdict {
   readonly used: number;
   /** Until the oldest live hit leaves; the whole window when none is live. Undefined when a store cannot tell. */
   readonly resetMs: number | undefined;
+  /** When a foreign store says that it resets, as it says it. */
+  readonly resetTime?: Date | undefined;
   /** Until this cost fits everywhere: 0 when it does, Infinity when it never will. */
   readonly retryMs: number;
   /** Identifies what was recorded, for `refund`; 0 when nothing was. */
@@ -50,7 +52,7 @@ export interface Verdict {
 /**
  * In every window (t - w, t] the units accepted are at most the limit, and nothing is rejected while its cost fits.
  *
- * All units of one request are taken or none.
+ * All units of one request are taken or none. Keys are spelled as `spellId` spells them, but for a foreign store's.
  */
 export interface Window {
   take(key: string, demand: Demand): Promise<Verdict> | Verdict;

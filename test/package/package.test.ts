@@ -96,6 +96,16 @@ describe('with all peers installed', () => {
     },
   );
 
+  test('the limiter is required as express-rate-limit is: it is the function, with all the names on it', async () => {
+    writeFileSync(
+      join(project, 'callable.cjs'),
+      `const rateLimit = require('express-redis-suite/rate-limit');
+       const { rateLimit: named, default: byDefault, RedisStore } = rateLimit;
+       console.log([typeof rateLimit(), named === rateLimit, byDefault === rateLimit, typeof RedisStore].join());`,
+    );
+    expect((await node(project, ['callable.cjs'])).trim()).toBe('function,true,true,function');
+  });
+
   test.each([
     ['nodenext', 'module'],
     ['nodenext', 'commonjs'],

@@ -4,13 +4,13 @@ import { isIPv6 } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
 import express from 'express';
 import { ipKeyGenerator as theirs } from 'express-rate-limit';
-import { ipKeyGenerator, rateLimit } from 'express-redis-suite/rate-limit';
+import { ipKeyGenerator, type RateLimitOptions, rateLimit } from 'express-redis-suite/rate-limit';
 import { serve } from '../support/http.js';
 
-async function identities(forwarded: readonly string[]): Promise<string[]> {
+async function identities(forwarded: readonly string[], options: RateLimitOptions = {}): Promise<string[]> {
   const app = express();
   app.set('trust proxy', 1);
-  app.use(rateLimit({ validate: false, limit: 1_000 }));
+  app.use(rateLimit({ validate: false, limit: 1_000, ...options }));
   app.get('/', (req, res) => void res.send((req as unknown as { rateLimit: { key: string } }).rateLimit.key));
   const served = await serve(app);
   const keys: string[] = [];
@@ -95,6 +95,24 @@ describe('The key of a client', () => {
       });
     });
     expect((await served.get('/', { 'x-forwarded-for': '203.0.113.9' })).text).toBe('127.0.0.1');
+  });
+
+  test('is one for all spellings of an address that is a client by itself', async () => {
+    const spellings = [
+      '2001:db8::1',
+      '2001:DB8:0:0:0::1',
+      '2001:0db8:0000::0001',
+      '2001:db8::0.0.0.1',
+      '2001:db8::1%a',
+      '[2001:db8::1]:443',
+    ];
+    for (const ipv6Subnet of [false, async () => false as unknown as number] as const) {
+      expect(new Set(await identities(spellings, { ipv6Subnet }))).toEqual(new Set(['2001:db8::1']));
+      expect(await identities(['::ffff:203.0.113.9', '::FFFF:cb00:7109'], { ipv6Subnet })).toEqual([
+        '203.0.113.9',
+        '203.0.113.9',
+      ]);
+    }
   });
 
   test('may be narrowed or widened for IPv6, by a function too', async () => {

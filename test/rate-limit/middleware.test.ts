@@ -112,6 +112,34 @@ describe.each(Object.entries(windows))('With %s, the middleware', (_place, where
     ]);
   });
 
+  test('says that its default answer depends on Accept, and only that', async () => {
+    const given = { ...(await where()), limit: 0, validate: false };
+    const app = express().use((_req, res, next) => {
+      res.setHeader('Vary', 'Origin');
+      next();
+    });
+    app.use('/own', rateLimit({ ...given, message: 'no' }));
+    app.use(rateLimit(given));
+    const served = await serve(app);
+    for (const accept of ['text/html', 'application/problem+json', '*/*'])
+      expect((await served.get('/', { accept })).headers.vary).toBe('Origin, Accept');
+    expect((await served.get('/own')).headers.vary).toBe('Origin');
+  });
+
+  test('remembers clients with endless names in little memory', async () => {
+    const limiter = rateLimit({ ...(await where()), limit: 1 });
+    const [one, other] = [`${'x'.repeat(100_000)}1`, `${'x'.repeat(100_000)}2`];
+    const { token } = await limiter.consume(one);
+    expect(token?.key.length).toBeLessThan(100);
+    expect(await limiter.consume(other)).toMatchObject({ isAllowed: true });
+    expect(await limiter.consume(one)).toMatchObject({ isAllowed: false });
+    expect(await limiter.peek(one)).toMatchObject({ used: 1 });
+    expect(await limiter.refund(token as NonNullable<typeof token>)).toBe(true);
+    expect(await limiter.consume(one)).toMatchObject({ isAllowed: true });
+    await limiter.resetKey(one);
+    expect(await limiter.getKey(one)).toBeUndefined();
+  });
+
   test('works in plain node:http, and in front of an app', async () => {
     const limiter = rateLimit({
       ...(await where()),
