@@ -2,7 +2,7 @@
 import type { RequestHandler } from 'express';
 
 const ROUTES = {
-  'GET /api/products': 'fifty products, straight from Postgres',
+  'GET /api/products': 'fifty products, through the cache: one query for those that it does not have',
   'GET /api/products/:id': 'one product, through the cache',
   'PUT /api/products/:id/price {price}': 'write-through: in the cache by the time it is confirmed',
   'GET /api/users/:id': 'one user, through the cache',

@@ -121,6 +121,31 @@ describe('the limit', () => {
   });
 });
 
+describe('the list of products', () => {
+  test('asks the database once for what the cache does not have, and for nothing when it has all', async () => {
+    const asked: unknown[][] = [];
+    const sql = new Proxy(shop.sql, {
+      apply(target, self, [parts, ...values]) {
+        if (String(parts).includes('any(')) asked.push(values[0]);
+        return Reflect.apply(target, self, [parts, ...values]);
+      },
+    });
+    const app = await serveShop(sql, { redis });
+    for (const id of [1, 2, 3]) await app.get(`/api/products/${id}`);
+    const lists = [await app.get('/api/products'), await app.get('/api/products')];
+    for (const list of lists) expect(list.json().products).toHaveLength(50);
+    expect(lists[1]?.body).toEqual(lists[0]?.body);
+    expect(asked.map((ids) => ids.length)).toEqual([47]);
+  });
+
+  test('shows a new price at once', async () => {
+    const [one, other] = [await serveShop(shop.sql, { redis }), await serveShop(shop.sql, { redis })];
+    await other.get('/api/products');
+    await one.send('/api/products/11/price', { method: 'PUT', body: { price: 111.11 } });
+    expect((await other.get('/api/products')).json().products[10]).toMatchObject({ id: 11, price: 111.11 });
+  });
+});
+
 describe('a write in one process', () => {
   test('of a price is read back at once in another', async () => {
     const [one, other] = [await serveShop(shop.sql, { redis }), await serveShop(shop.sql, { redis })];
