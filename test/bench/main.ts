@@ -1,5 +1,6 @@
 /** The benches by name: runs those that were asked for, prints tables or JSON on stdout, progress on stderr. */
 import { runPlan } from './bench.js';
+import { cacheAsidePlan } from './cache-aside/plan.js';
 import type { Plan, Result, Verdict } from './plan.js';
 import { rateLimitPlan } from './rate-limit/plan.js';
 import { connect } from './redis-view.js';
@@ -8,6 +9,7 @@ import { sessionPlan } from './session/plan.js';
 import { suitePlan } from './suite/plan.js';
 
 const PLANS: Readonly<Record<string, Plan>> = {
+  'cache-aside': cacheAsidePlan,
   'rate-limit': rateLimitPlan,
   session: sessionPlan,
   suite: suitePlan,

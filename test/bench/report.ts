@@ -15,6 +15,9 @@ const PACKAGES = [
   'express-rate-limit',
   'rate-limit-redis',
   'rate-limiter-flexible',
+  'bentocache',
+  'async-cache-dedupe',
+  'ioredis',
   'apicache',
 ];
 

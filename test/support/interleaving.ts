@@ -2,7 +2,7 @@
  * Who goes next: what several processes do at once, cut into steps of which one at a time is taken, in any order.
  *
  * Every call to a database or to Redis is a step, so is every timer that goes off and everything that befalls the world
- * (a process is killed, a lease expires). A list of numbers decides, so that the same list makes the same history.
+ * (a process is killed, a lease expires). A list of choices decides, so that the same list makes the same history.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import timersPromises from 'node:timers/promises';
@@ -15,8 +15,16 @@ export interface ActorProcess {
   isAlive: boolean;
 }
 
+/** Somebody goes on, for so many steps in a row if nothing stops them. */
+export interface Choice {
+  readonly pick: number;
+  readonly steps: number;
+}
+
 interface Step {
   readonly process: ActorProcess | undefined;
+  /** Whose turn it is: an actor's, that of a process' timers, or that of an event itself. */
+  readonly turnOf: unknown;
   readonly label: string;
   readonly kind: 'call' | 'timer' | 'interval' | 'event';
   /** When a timer goes off at the latest, in milliseconds since the beginning. */
@@ -46,7 +54,7 @@ export class Interleaving {
   spawn(process: ActorProcess, name: string, act: () => Promise<unknown>): void {
     const actor = { process, name, isDone: false };
     this.#actors.push(actor);
-    running.run({ interleaving: this, process }, async () => {
+    running.run({ interleaving: this, process, actor }, async () => {
       try {
         await this.call(process, `${name} begins`, async () => {});
         await act();
@@ -66,13 +74,14 @@ export class Interleaving {
   ): Promise<Result> {
     return new Promise((resolve, reject) => {
       const take = () => running.exit(act).then(resolve, reject);
-      this.#add({ process, label, kind: 'call', dueMs: 0, isReady, take });
+      const turnOf = running.getStore()?.actor;
+      this.#add({ process, turnOf, label, kind: 'call', dueMs: 0, isReady, take });
     });
   }
 
   /** Something that may befall the world, once, while `isReady`; it need not. */
   mayHappen(label: string, act: () => unknown, isReady: () => boolean = () => true): void {
-    this.#add({ process: undefined, label, kind: 'event', dueMs: 0, isReady, take: act });
+    this.#add({ process: undefined, turnOf: act, label, kind: 'event', dueMs: 0, isReady, take: act });
   }
 
   /** Goes off at any moment, unless it is too long for the process. Returns what calls it off. */
@@ -86,6 +95,7 @@ export class Interleaving {
     let isOff = false;
     const step: Step = {
       process,
+      turnOf: process,
       label: `${kind} of ${afterMs.toFixed(0)} ms`,
       kind,
       dueMs: this.#nowMs + afterMs,
@@ -114,12 +124,9 @@ export class Interleaving {
    *
    * @throws what an actor throws, or an Error when a living one waits for what never comes
    */
-  async run(choices: readonly number[], whenTimePasses: () => Promise<unknown> = nothing): Promise<void> {
+  async run(choices: readonly Choice[], whenTimePasses: () => Promise<unknown> = nothing): Promise<void> {
     await turns(1);
-    for (const choice of choices) {
-      const ready = this.#waiting.filter((step) => step.isReady());
-      if (ready.length > 0) await this.#take(ready[choice % ready.length] as Step);
-    }
+    for (const choice of choices) await this.#takeTurn(choice);
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       if (next.kind === 'timer') await whenTimePasses();
       await this.#take(next);
@@ -128,6 +135,19 @@ export class Interleaving {
     const stuck = this.#actors.find(({ process, isDone }) => process.isAlive && !isDone);
     if (this.#failures.length > 0) throw this.#failures[0];
     if (stuck !== undefined) throw new Error(`${stuck.process.name}: ${stuck.name} waits for ever`);
+  }
+
+  /** Whoever is picked from those who are ready, each as likely however much they wait for. */
+  async #takeTurn({ pick, steps }: Choice): Promise<void> {
+    const ready = this.#waiting.filter((step) => step.isReady());
+    const candidates = [...new Set(ready.map(({ turnOf }) => turnOf))];
+    const turnOf = candidates[pick % candidates.length];
+    const own = ready.filter((step) => step.turnOf === turnOf);
+    let next = own[Math.floor(pick / candidates.length) % own.length];
+    for (let taken = 0; taken < steps && next !== undefined; taken += 1) {
+      await this.#take(next);
+      next = this.#waiting.find((step) => step.turnOf === turnOf && step.kind === 'call' && step.isReady());
+    }
   }
 
   #add(step: Step): void {
@@ -153,6 +173,7 @@ export class Interleaving {
 interface Context {
   readonly interleaving: Interleaving;
   readonly process: ActorProcess;
+  readonly actor: Actor;
 }
 
 const running = new AsyncLocalStorage<Context>();
