@@ -6,6 +6,7 @@ import type { Entry } from './entry.js';
 import { fetchFromHandler } from './fetch.js';
 import { isForOneRequest, useOf, useStale } from './policy.js';
 import type { Found } from './shelf.js';
+import { taggerOf } from './tags.js';
 import { type Account, type Forward, STALE_IF_ERROR } from './trace.js';
 import { type Turn, takeTurn } from './turn.js';
 import { isGone, isPersonal, pass, serve, type Visit } from './visit.js';
@@ -28,7 +29,8 @@ export async function approach(
   const { req, trace } = visit;
   const { rules } = cache.settings;
   const hitForMissId = [found.key, found.variant, isPersonal(req)].join(' ');
-  const errand = { stored, fallback, forward, hitForMissId };
+  const tagsFor = taggerOf(cache.settings, visit);
+  const errand = { stored, fallback, forward, hitForMissId, tagsFor };
   const alone = () =>
     fetchFromHandler(cache, visit, { ...errand, flight: undefined, reservation: undefined });
   const collapsed = { forward, isCollapsed: true } as const;
@@ -92,7 +94,8 @@ export async function approach(
 /** What is there to be shared without a run of the handler. */
 function entryIn(turn: Turn): Entry | undefined {
   if (typeof turn === 'string' || 'refusal' in turn) return undefined;
-  return 'entry' in turn ? turn.entry : turn.reservation.entry;
+  if ('entry' in turn) return turn.entry;
+  return turn.reservation.isExpired ? undefined : turn.reservation.entry;
 }
 
 function ignore(): void {}

@@ -24,6 +24,10 @@ export interface Cache {
   readonly outside: AsyncResource;
   /** Forgets a page, in the store and in what is under way. */
   drop(key: string): Promise<void>;
+  /** The same, softly. */
+  expire(key: string): Promise<void>;
+  purgeTag(tag: string): Promise<void>;
+  expireTag(tag: string): Promise<void>;
 }
 
 const REST_MS = 1_000;
@@ -44,6 +48,13 @@ export function openCache(settings: Settings): Cache {
   const shelf = openShelf({ store, vary, maxVariants, ignoresLanguageOrder });
   const flights = createFlights();
 
+  async function forgetting(key: string, act: (key: string) => Promise<void>): Promise<void> {
+    flights.forget(key);
+    await act(key);
+    // Whoever took off between the two may have seen the old state and not have lost a lease.
+    flights.forget(key);
+  }
+
   return {
     settings,
     shelf,
@@ -52,11 +63,10 @@ export function openCache(settings: Settings): Cache {
     resting: new LRUCache({ max: MAX_REMEMBERED, ttl: REST_MS }),
     unreachable: new LRUCache({ max: MAX_REMEMBERED, ttl: UNREACHABLE_FOR_MS }),
     outside: new AsyncResource('ExpressRedisSuiteRenewal'),
-    async drop(key) {
-      flights.forget(key);
-      await shelf.drop(key);
-      // Whoever took off between the two may have seen the old state and not have lost a lease.
-      flights.forget(key);
-    },
+    drop: (key) => forgetting(key, shelf.drop),
+    expire: (key) => forgetting(key, shelf.expire),
+    // A flight lands only what was stored, and nothing is stored under a tag that was purged since it began.
+    purgeTag: store.purgeTag,
+    expireTag: store.expireTag,
   };
 }

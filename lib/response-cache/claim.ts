@@ -2,10 +2,11 @@
 import { isRedisTrouble } from '../core/errors.js';
 import type { Cache } from './cache.js';
 import type { Entry } from './entry.js';
-import { linesOf } from './fields.js';
+import { type Fields, linesOf } from './fields.js';
 import type { Flight, Landing } from './flights.js';
 import { keepForMs, type Refusal } from './policy.js';
 import type { Reservation } from './shelf.js';
+import { MAX_TAGS } from './tag-names.js';
 import { parseVary } from './vary.js';
 
 export interface Stake {
@@ -15,6 +16,8 @@ export interface Stake {
   readonly flight: Flight | undefined;
   /** Where hit-for-miss remembers this kind of request. */
   readonly hitForMissId: string;
+  /** The page's tags, when its header fields are known. */
+  tagsFor(fields: Fields): readonly string[];
   /** On behalf of those who may get the page that is stored: where the new one is not to be, the old one goes. */
   readonly isRenewal?: boolean;
 }
@@ -53,16 +56,27 @@ export function claim(cache: Cache, stake: Stake, onSettled: (why: Refusal) => v
 
   function store(response: Omit<Entry, 'vary' | 'variant'>): void {
     const right = reservation!;
+    const tags = [...new Set([...(response.tags ?? []), ...stake.tagsFor(response.fields)])];
+    if (tags.length > MAX_TAGS) {
+      drop('too-many-tags');
+      return;
+    }
     clearTimeout(patience);
     flight?.startLanding();
     const vary = parseVary(linesOf(response.fields, 'vary')) ?? [];
-    right.keep(response, vary, keepForMs(response, settings.rules, Date.now())).then(
-      (entry) => settle(entry, entry === undefined ? 'purged' : undefined),
-      (error: unknown) => {
-        settle(undefined, 'not-stored');
-        if (!isRedisTrouble(error)) throw error;
-      },
-    );
+    right
+      .keep(
+        tags.length === 0 ? response : { ...response, tags },
+        vary,
+        keepForMs(response, settings.rules, Date.now()),
+      )
+      .then(
+        (entry) => settle(entry, entry === undefined ? 'purged' : undefined),
+        (error: unknown) => {
+          settle(undefined, 'not-stored');
+          if (!isRedisTrouble(error)) throw error;
+        },
+      );
   }
 
   function drop(why: NonNullable<Refusal>): void {

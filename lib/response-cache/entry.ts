@@ -12,6 +12,8 @@ export interface Entry extends TimedResponse {
   /** The field it was stored in. */
   readonly variant: string;
   readonly body: Buffer;
+  /** As they were given: a later answer that says nothing new of the page keeps them. */
+  readonly tags?: readonly string[];
 }
 
 /** Another number is a miss, so processes of two versions may share a Redis while we upgrade. */
@@ -37,8 +39,14 @@ export function decodeEntry(bytes: Buffer, variant: string): Entry | undefined {
   if (!isFields(fields) || !isNames(vary) || !isTime(requestedAtMs) || !isTime(receivedAtMs))
     return undefined;
   if (status === 206 && !isPart(fields, body.length)) return undefined;
+  const { tags } = meta;
+  if (!isTags(tags)) return undefined;
   const base = { status, fields, vary, variant, body, requestedAtMs, receivedAtMs };
-  return reason === undefined ? base : { ...base, reason };
+  return {
+    ...base,
+    ...(reason === undefined ? {} : { reason }),
+    ...(tags === undefined ? {} : { tags }),
+  };
 }
 
 function parseObject(json: string): Record<string, unknown> | undefined {
@@ -62,6 +70,10 @@ function isPart(fields: Fields, bytes: number): boolean {
 
 function isReason(value: unknown): value is string | undefined {
   return value === undefined || (typeof value === 'string' && FIELD_VALUE.test(value));
+}
+
+function isTags(value: unknown): value is readonly string[] | undefined {
+  return value === undefined || (Array.isArray(value) && value.every((tag) => typeof tag === 'string'));
 }
 
 function isTime(value: unknown): value is number {

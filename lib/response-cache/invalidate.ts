@@ -1,11 +1,11 @@
-/** Forgets pages: after an unsafe request that succeeded (RFC 9111, 4.4), or because somebody says so. */
-import { invalidOption } from '../core/errors.js';
+/** Forgets the pages that an unsafe request which succeeded may have changed (RFC 9111, 4.4). */
 import type { Cache } from './cache.js';
 import { linesOf } from './fields.js';
 import { intercept } from './intercept.js';
-import { idOfReference, idsOfUrl, pageKey } from './key.js';
+import { idOfReference, pageKey } from './key.js';
 import type { Answer, Head } from './listener.js';
 import { isInvalidatingStatus } from './policy.js';
+import { openTagging } from './tags.js';
 import { tell } from './trace.js';
 import type { Visit } from './visit.js';
 
@@ -20,6 +20,7 @@ export function invalidateAfter(cache: Cache, visit: Visit): void {
     onEnd: () => trace.end('bypass', 'method'),
     onClose: () => trace.end('bypass', 'method'),
   });
+  openTagging(res);
   visit.next();
 
   function onHead(head: Head, isTooLate: boolean): Answer {
@@ -33,12 +34,4 @@ export function invalidateAfter(cache: Cache, visit: Visit): void {
     const after = Promise.allSettled([...keys].map((key) => cache.drop(key)));
     return isTooLate ? 'as-is' : { after };
   }
-}
-
-/** @throws SuiteError ERS_INVALID_OPTION, ERS_REDIS_UNAVAILABLE, ERS_REDIS_REFUSED */
-export async function purge({ settings, drop }: Cache, url: string): Promise<void> {
-  const ids = settings.key === undefined ? idsOfUrl(url, settings.hosts) : [url];
-  if (ids === undefined)
-    throw invalidOption('purge', url, 'Give an absolute URL, or a path and the `hosts` option to say where.');
-  await Promise.all(ids.map((id) => drop(pageKey(settings.prefix, id))));
 }

@@ -4,26 +4,20 @@ import { hasCode, isRedisTrouble } from '../core/errors.js';
 import { isRevalidation } from '../core/revalidation.js';
 import { approach } from './approach.js';
 import { type Cache, openCache } from './cache.js';
-import { invalidateAfter, purge } from './invalidate.js';
+import { invalidateAfter } from './invalidate.js';
 import type { CacheRequest } from './key.js';
 import { type ResponseCacheOptions, resolveOptions } from './options.js';
-import { isSafeMethod, useOf, wantsOnlyStored } from './policy.js';
-import { readyNow } from './ready.js';
+import { isSafeMethod, wantsOnlyStored } from './policy.js';
+import { type Purges, purgesOf } from './purges.js';
+import { readyNow, useOfFound } from './ready.js';
 import { carryOut, renewalIn, renewBehind } from './renewal.js';
 import type { Found } from './shelf.js';
 import { type Forward, startTrace } from './trace.js';
 import { isAnswered, type Next, type Page, pageOf, pass, refuse, serve, type Visit } from './visit.js';
 
 /** Works under Express 4 and 5, and in any server that calls `(req, res, next)`. */
-export interface ResponseCache {
+export interface ResponseCache extends Purges {
   (req: CacheRequest, res: ServerResponse, next: Next): void;
-  /**
-   * Forgets the page of an absolute URL, or of a path on each of the `hosts`, with all its variants, in all processes.
-   * What is being fetched meanwhile is not stored. With the `key` option: what it returned for the page.
-   *
-   * @throws SuiteError ERS_REDIS_UNAVAILABLE, ERS_REDIS_REFUSED: the page may still be served by other processes.
-   */
-  purge(url: string): Promise<void>;
 }
 
 /** How often a request waits for another's answer before it goes alone. */
@@ -53,7 +47,7 @@ export function responseCache(options: ResponseCacheOptions = {}): ResponseCache
     else enter(cache, visit);
   }
 
-  return Object.assign(responseCacheMiddleware, { purge: (url: string) => purge(cache, url) });
+  return Object.assign(responseCacheMiddleware, purgesOf(cache));
 }
 
 function enter(cache: Cache, visit: Visit): void {
@@ -87,7 +81,7 @@ async function decide(
   const { req, trace } = visit;
   const { rules } = cache.settings;
   const { entry } = found;
-  const use = entry === undefined ? undefined : useOf(entry, req.headers, rules, Date.now());
+  const use = useOfFound(found, req.headers, rules);
 
   const ready = entry && !isRevalidation(req) ? readyNow(cache, visit, entry, use) : undefined;
   if (entry !== undefined && ready !== undefined) {

@@ -4,6 +4,7 @@ import type { RedisClient } from '../core/client.js';
 import { invalidOption } from '../core/errors.js';
 import { namespacePrefix } from '../core/keys.js';
 import type { Profile, Rules } from './policy.js';
+import { checkTags } from './tag-names.js';
 import { MAX_VARY_NAMES, unionOf, type VaryNames } from './vary.js';
 
 export interface ResponseCacheOptions {
@@ -64,6 +65,13 @@ export interface ResponseCacheOptions {
    * connection was closed.
    */
   readonly staleIfErrorMs?: number;
+  /** Tags of all pages, for `purgeTags`, besides what handlers say with `res.cacheTags` and `Cache-Tag`. Default: none. */
+  readonly tags?: readonly string[] | ((req: IncomingMessage) => readonly string[]);
+  /**
+   * Each page carries a tag per folder of its path, so that `purgeBelow` works, eight folders deep. As with other tags,
+   * each hit then costs Redis a small script, and on a cluster one more look-up at the same time. Default false.
+   */
+  readonly folderTags?: boolean;
   /** Requests that the cache leaves alone. Default: none. */
   skip?(req: IncomingMessage): boolean;
   /** Host names, with their port where it is not the scheme's own, that are cached; others pass. Default: any. */
@@ -78,6 +86,8 @@ export interface Settings {
   readonly rules: Rules;
   readonly key: ((req: IncomingMessage) => string) | undefined;
   readonly vary: VaryNames;
+  readonly tags: (req: IncomingMessage) => unknown;
+  readonly folderTags: boolean;
   readonly beta: number;
   readonly maxBodyBytes: number;
   readonly maxVariants: number;
@@ -112,6 +122,8 @@ export function resolveOptions(options: ResponseCacheOptions): Settings {
     },
     key: key?.bind(options),
     vary: headerNames(vary),
+    tags: tagger(options),
+    folderTags: flag('folderTags', options.folderTags),
     beta: notNegative('beta', options.beta ?? 1),
     maxBodyBytes: positive('maxBodyBytes', options.maxBodyBytes ?? 1_048_576, 'bytes'),
     maxVariants: positive('maxVariants', options.maxVariants ?? 64, 'variants'),
@@ -133,6 +145,13 @@ function optional(name: string, given: unknown): number | undefined {
 function positive(name: string, given: unknown, unit: string): number {
   if (Number.isSafeInteger(given) && Number(given) > 0) return Number(given);
   throw invalidOption(name, given, `Use a whole number of ${unit}, 1 or more.`);
+}
+
+function tagger(options: ResponseCacheOptions): (req: IncomingMessage) => unknown {
+  const { tags = [] } = options;
+  if (typeof tags === 'function') return tags.bind(options);
+  const fixed = checkTags('tags', tags);
+  return () => fixed;
 }
 
 function notNegative(name: string, given: unknown): number {

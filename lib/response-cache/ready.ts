@@ -1,10 +1,24 @@
 /** What of the store is good enough to be served at once, and whether it is time for a new one all the same. */
+import type { IncomingHttpHeaders } from 'node:http';
 import { shouldRefreshEarly } from '../fill/early-refresh.js';
 import type { Cache } from './cache.js';
 import type { Entry } from './entry.js';
-import { type Serving, type Use, useStale } from './policy.js';
+import { hasValidator, type Rules, type Serving, type Use, useOf, useStale } from './policy.js';
 import { mayRenewBehind } from './renewal.js';
+import type { Found } from './shelf.js';
 import type { Visit } from './visit.js';
+
+/** What was purged softly is stale, however fresh it would be. */
+export function useOfFound(
+  { entry, isExpired }: Found,
+  request: IncomingHttpHeaders,
+  rules: Rules,
+): Use | undefined {
+  if (entry === undefined) return undefined;
+  const use = useOf(entry, request, rules, Date.now());
+  if (!isExpired || use.may !== 'serve') return use;
+  return { may: hasValidator(entry) ? 'validate' : 'nothing' };
+}
 
 export type Ready = Serving & { readonly isDue: boolean };
 

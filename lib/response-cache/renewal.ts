@@ -8,6 +8,7 @@ import type { CacheRequest } from './key.js';
 import { hasValidator } from './policy.js';
 import type { Found } from './shelf.js';
 import { dispatch, outermostApp } from './synthetic.js';
+import { taggerOf } from './tags.js';
 import type { Visit } from './visit.js';
 
 /** What the mark on our own request carries through the app, back to the cache that sent it. */
@@ -15,7 +16,7 @@ export interface Renewal {
   readonly cache: Cache;
   readonly key: string;
   readonly entry: Entry;
-  readonly stake: Stake;
+  readonly stake: Omit<Stake, 'tagsFor'>;
   hasArrived: boolean;
 }
 
@@ -41,7 +42,7 @@ export async function renewBehind(cache: Cache, visit: Visit, found: Found, entr
     await reservation?.cancel().catch(() => {});
     return;
   }
-  const stake: Stake = { reservation, flight, hitForMissId: `${id} false`, isRenewal: true };
+  const stake = { reservation, flight, hitForMissId: `${id} false`, isRenewal: true };
   const renewal: Renewal = { cache, key, entry, stake, hasArrived: false };
   // Not in the context of the request that found the page old: its AsyncLocalStorage is somebody's.
   cache.outside.runInAsyncScope(send, undefined, visit, renewal);
@@ -91,9 +92,17 @@ export function carryOut(renewal: Renewal, req: CacheRequest, visit: Visit | und
     abort();
     return;
   }
+  const tagsFor = taggerOf(cache.settings, visit!);
   renewal.hasArrived = true;
   const stored = hasValidator(entry) ? entry : undefined;
   // When nothing is stored, nobody reads the rest.
-  const errand = { ...stake, onDropped: abort, stored, fallback: undefined, forward: 'stale' } as const;
+  const errand = {
+    ...stake,
+    tagsFor,
+    onDropped: abort,
+    stored,
+    fallback: undefined,
+    forward: 'stale',
+  } as const;
   fetchFromHandler(cache, visit!, errand);
 }

@@ -1,7 +1,7 @@
 /** Pages where they are kept: one key per page, one field per variant, and which headers choose between them. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { LRUCache } from 'lru-cache';
-import type { FillStore, Lease } from '../fill/store.js';
+import type { FillStore, Lease, Found as Value } from '../fill/store.js';
 import { decodeEntry, type Entry, encodeEntry } from './entry.js';
 import { parseVary, unionOf, type VaryNames, variantField } from './vary.js';
 
@@ -9,6 +9,8 @@ import { parseVary, unionOf, type VaryNames, variantField } from './vary.js';
 export interface Found {
   readonly key: string;
   readonly entry: Entry | undefined;
+  /** Purged softly: good for nothing but what a stale one is good for. */
+  readonly isExpired: boolean;
   /** Which request headers choose, as far as is known before the handler answered. */
   readonly vary: VaryNames;
   /** The field for these request headers. */
@@ -19,8 +21,9 @@ export interface Found {
 
 /** The right to store, while it lasts. */
 export interface Reservation {
-  /** What somebody else stored since we looked. */
+  /** What is stored: somebody else may have been faster. */
   readonly entry: Entry | undefined;
+  readonly isExpired: boolean;
   /** Stores and ends the reservation; false when it was lost to a purge, and nothing is stored. */
   keep(entry: Omit<Entry, 'variant' | 'vary'>, vary: VaryNames, ttlMs: number): Promise<Entry | undefined>;
   cancel(): Promise<void>;
@@ -37,6 +40,8 @@ export interface Shelf {
   matches(entry: Entry, headers: IncomingHttpHeaders): boolean;
   /** Forgets a page with all its variants; what is being fetched meanwhile is not stored. */
   drop(key: string): Promise<void>;
+  /** The same, softly: what is there is stale. */
+  expire(key: string): Promise<void>;
 }
 
 export interface ShelfOptions {
@@ -66,15 +71,15 @@ export function openShelf({ store, vary: always, maxVariants, ignoresLanguageOrd
     if (owed.has(key)) await drop(key);
     const assumed = remembered.get(key) ?? always;
     const variant = fieldFor(assumed, headers);
-    const [kept, bytes] = (await store.read(key, [VARY_FIELD, variant])).values;
+    const [kept, value] = (await store.read(key, [VARY_FIELD, variant])).values;
     const keptVary = kept?.bytes.toString();
     const known = keptVary === undefined ? assumed : unionOf(always, parseVary([keptVary]) ?? []);
     if (known.join() === assumed.join())
-      return { key, entry: decode(bytes?.bytes, variant), vary: known, variant, keptVary };
+      return { key, ...decode(value, variant), vary: known, variant, keptVary };
     remembered.set(key, known);
     const other = fieldFor(known, headers);
     const [others] = (await store.read(key, [other])).values;
-    return { key, entry: decode(others?.bytes, other), vary: known, variant: other, keptVary };
+    return { key, ...decode(others, other), vary: known, variant: other, keptVary };
   }
 
   async function reserve(found: Found, headers: IncomingHttpHeaders): Promise<Reservation | undefined> {
@@ -92,7 +97,8 @@ export function openShelf({ store, vary: always, maxVariants, ignoresLanguageOrd
       const vary = unionOf(found.vary, own);
       const entry = { ...response, vary, variant: fieldFor(vary, headers) };
       const right = await leaseFor(entry.variant);
-      const isKept = right !== undefined && (await store.commit(right, encodeEntry(entry), { ttlMs, limit }));
+      const keeping = { ttlMs, limit, tags: response.tags ?? [] };
+      const isKept = right !== undefined && (await store.commit(right, encodeEntry(entry), keeping));
       // After the entry: until it is told, everybody looks where those who wait for this are found.
       const names = vary.join(', ');
       if (isKept && names !== (found.keptVary ?? ''))
@@ -107,13 +113,15 @@ export function openShelf({ store, vary: always, maxVariants, ignoresLanguageOrd
     async function leaseFor(variant: string): Promise<Lease | undefined> {
       if (variant === found.variant) return lease;
       const other = await store.acquire(key, variant, LEASE_MS);
-      if (other === undefined || (await store.renew(lease!, LEASE_MS))) return other;
+      if (other === undefined) return undefined;
+      // What was purged since the handler was asked counts, not since now.
+      if (await store.renew(lease!, LEASE_MS)) return { ...other, since: lease!.since };
       await store.release(other);
       return undefined;
     }
 
     return {
-      entry: decode(lease.found?.bytes, found.variant),
+      ...decode(lease.found, found.variant),
       keep,
       async cancel() {
         stopRenewing();
@@ -137,10 +145,10 @@ export function openShelf({ store, vary: always, maxVariants, ignoresLanguageOrd
     return () => clearInterval(timer);
   }
 
-  async function drop(key: string): Promise<void> {
+  async function drop(key: string, end: 'drop' | 'expire' = 'drop'): Promise<void> {
     try {
-      await store.drop(key);
-      owed.delete(key);
+      await store[end](key);
+      if (end === 'drop') owed.delete(key);
     } catch (error) {
       owed.set(key, true);
       throw error;
@@ -151,10 +159,12 @@ export function openShelf({ store, vary: always, maxVariants, ignoresLanguageOrd
     find,
     reserve,
     matches: (entry, headers) => entry.variant === fieldFor(entry.vary, headers),
-    drop,
+    drop: (key) => drop(key),
+    expire: (key) => drop(key, 'expire'),
   };
 }
 
-function decode(bytes: Buffer | null | undefined, variant: string): Entry | undefined {
-  return bytes ? decodeEntry(bytes, variant) : undefined;
+function decode(value: Value | null | undefined, variant: string): Pick<Found, 'entry' | 'isExpired'> {
+  if (!value) return { entry: undefined, isExpired: false };
+  return { entry: decodeEntry(value.bytes, variant), isExpired: value.isExpired };
 }

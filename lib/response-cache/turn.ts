@@ -46,7 +46,8 @@ export async function takeTurn(cache: Cache, visit: Visit, place: Place): Promis
 
     const [seen, refusal] = await Promise.all([shelf.find(found.key, headers), hitForMiss.ask(hitForMissId)]);
     if (seen.variant !== found.variant) return 'look-again';
-    if (seen.entry !== undefined && isUsable(seen.entry)) return { entry: seen.entry };
+    const { entry } = seen;
+    if (entry !== undefined && !seen.isExpired && isUsable(entry)) return { entry };
     const isOver = performance.now() > giveUpAt;
     const why = refusal ?? (isOver ? 'reserved' : undefined);
     if (why === undefined) continue;

@@ -7,6 +7,7 @@ import { type CacheRequest, pageId, pageKey, type Target, targetOf } from './key
 import type { Settings } from './options.js';
 import { isSafeMethod, type Serving } from './policy.js';
 import { sendGatewayTimeout, serveEntry } from './serve.js';
+import { openTagging } from './tags.js';
 import { type Account, type Forward, type Trace, tell } from './trace.js';
 
 export type Next = (error?: unknown) => void;
@@ -48,6 +49,7 @@ function hasBody({ headers }: CacheRequest): boolean {
 /** On to the handler, and nothing is kept of what it answers. */
 export function pass(visit: Omit<Visit, 'target' | 'key'>, forward: Forward, detail?: string): void {
   visit.trace.go('pass');
+  openTagging(visit.res);
   tell(visit.res, detail === undefined ? { forward } : { forward, detail });
   visit.trace.end('bypass', detail);
   visit.next();

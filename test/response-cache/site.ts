@@ -2,7 +2,11 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import express, { type RequestHandler } from 'express';
-import { type ResponseCacheOptions, responseCache } from 'express-redis-suite/response-cache';
+import {
+  type ResponseCache,
+  type ResponseCacheOptions,
+  responseCache,
+} from 'express-redis-suite/response-cache';
 import type { ResponseCacheEvent } from '../../lib/core/channels.js';
 import { onTestEnd } from '../support/cleanup.js';
 import { type Served, serve } from '../support/http.js';
@@ -11,6 +15,7 @@ export interface Site extends Served {
   /** How often the handler ran. */
   readonly runs: { count: number };
   purge(url: string): Promise<void>;
+  readonly cache: ResponseCache;
 }
 
 /** What is tested is not how busy this machine is. */
@@ -35,7 +40,7 @@ export async function expressSite(
     runs.count += 1;
     return handler(req, res, runs.count) as undefined;
   });
-  return { ...(await serve(app)), runs, purge: cache.purge };
+  return { ...(await serve(app)), runs, purge: cache.purge, cache };
 }
 
 /** The same without Express. */
@@ -49,7 +54,7 @@ export async function plainSite(options: ResponseCacheOptions, handler: Handler)
       handler(req, res, runs.count);
     });
   });
-  return { ...served, runs, purge: cache.purge };
+  return { ...served, runs, purge: cache.purge, cache };
 }
 
 /** What the cache says of its requests from now on, in order. */
