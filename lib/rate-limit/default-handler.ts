@@ -22,7 +22,7 @@ export function rejectWith({ message, statusCode, policyOf }: Rejection): RateLi
 
   return async function reject(request: Request, response: Response, _next: NextFunction): Promise<void> {
     if (isStandIn(response)) return sendByExpress(request, response);
-    if (isDefault && !response.headersSent) response.appendHeader('Vary', 'Accept');
+    if (isDefault && !response.headersSent) varyByAccept(response);
     const isProblem = isDefault && prefersProblem(request.headers.accept);
     const answer = ready !== undefined && !isProblem ? ready : await makeAnswer(request, response, isProblem);
     sendRejection(request, response, statusCode, answer);
@@ -44,6 +44,11 @@ export function rejectWith({ message, statusCode, policyOf }: Rejection): RateLi
   function messageFor(request: Request, response: Response): unknown {
     return typeof given === 'function' ? given(request, response) : given;
   }
+}
+
+function varyByAccept(response: Response): void {
+  if (response.hasHeader('Vary')) response.appendHeader('Vary', 'Accept');
+  else response.setHeader('Vary', 'Accept');
 }
 
 /** Of a unit test: it has the methods of Express that its author knew of, and hardly those of node:http. */

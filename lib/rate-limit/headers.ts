@@ -26,11 +26,14 @@ export interface Field {
   readonly isAppended?: boolean;
 }
 
-export function legacyFields({ limit, remaining, resetTime }: Facts, now: Date): Field[] {
+type LegacyFacts = Pick<Facts, 'limit' | 'remaining' | 'resetTime'>;
+
+export function legacyFields({ limit, remaining, resetTime }: LegacyFacts, now: Date): Field[] {
   const fields = [field('X-RateLimit-Limit', limit), field('X-RateLimit-Remaining', remaining)];
   if (resetTime === undefined) return fields;
   const resetAtSeconds = Math.ceil(resetTime.getTime() / 1000);
-  return [...fields, field('Date', now.toUTCString()), field('X-RateLimit-Reset', resetAtSeconds)];
+  fields.push(field('Date', now.toUTCString()), field('X-RateLimit-Reset', resetAtSeconds));
+  return fields;
 }
 
 /** @param policy the name of the window that the facts are about; older drafts have none */

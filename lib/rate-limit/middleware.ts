@@ -74,10 +74,10 @@ export function rateLimit(passed?: RateLimitOptions): RateLimiter {
 
   async function writeHeaders(req: Request, res: Response, info: RateLimitInfo): Promise<void> {
     const { legacyHeaders, standardHeaders, validations, policies } = options;
+    if (legacyHeaders) writeFields(res, legacyFields(info, new Date()));
+    if (!standardHeaders) return;
     const tightest = policies.find((policy) => policy.name === info.policy) ?? options;
     const facts = { ...info, windowMs: tightest.windowMs, policies };
-    if (legacyHeaders) writeFields(res, legacyFields(facts, new Date()));
-    if (!standardHeaders) return;
     validations.checkDraft(standardHeaders);
     if (!isDraft(standardHeaders)) return;
     if (standardHeaders !== 'draft-6') validations.checkResetTime(info.resetTime);

@@ -33,7 +33,11 @@ app.get('/send', async (req, res) => {
   res.json(sent);
 });
 app.use((_req, res) => void res.send('passed'));
-server.on('request', snippet.app ?? app);
+const { front } = snippet as { front?: http.Server };
+server.on(
+  'request',
+  front === undefined ? (snippet.app ?? app) : (req, res) => front.emit('request', req, res),
+);
 server.listen(0, '127.0.0.1', () => {
   process.stdout.write(`listening on ${(server.address() as AddressInfo).port}\n`);
 });

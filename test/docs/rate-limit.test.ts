@@ -183,6 +183,13 @@ describe('Each snippet does what the page says:', () => {
       expect((await from('198.51.100.1, 203.0.113.1')).status).toBe(429);
       expect((await from('203.0.113.2')).status).toBe(200);
     },
+    async 'in-front'(app) {
+      const from = (address: string) => app.get('/', { 'x-forwarded-for': address });
+      expect(await statusesOf(100, () => from('203.0.113.1'))).toEqual(Array(100).fill(200));
+      const denied = await from('203.0.113.1');
+      expect([denied.status, denied.headers['x-powered-by']]).toEqual([429, undefined]);
+      expect((await from('203.0.113.2')).headers['x-powered-by']).toBe('Express');
+    },
     async dynamic(app) {
       expect(await statusesOf(4, () => app.get('/', { 'x-api-key': 'gold' }))).toEqual([200, 200, 200, 429]);
       expect(await statusesOf(2, () => app.get('/', { 'x-api-key': 'tin' }))).toEqual([200, 429]);
