@@ -21,9 +21,11 @@ export async function readVersion({ reading, table, id }: RowPlace): Promise<Ver
 }
 
 export class Row {
-  /** The latest version that was committed, by anybody and by each process. */
+  /** The latest version that was committed. */
   version: number;
-  readonly versionBy = new Map<ActorProcess, number>();
+  /** The latest that readers have a right to, and the latest of each process' own. */
+  promised: number;
+  readonly promisedBy = new Map<ActorProcess, number>();
   readonly #place: RowPlace;
   readonly #interleaving: Interleaving;
   #lockedBy: ActorProcess | undefined;
@@ -32,6 +34,7 @@ export class Row {
     this.#place = place;
     this.#interleaving = interleaving;
     this.version = version;
+    this.promised = version;
   }
 
   read(process: ActorProcess): Promise<Version> {
@@ -43,9 +46,23 @@ export class Row {
     const changed = await this.#update(process);
     await this.#end(process, 'COMMIT', () => {
       this.version = changed.version;
-      this.versionBy.set(process, changed.version);
+      this.promise(process, changed);
     });
     return changed;
+  }
+
+  /** The same by somebody who does not know of the cache: nobody has a right to it before it is promised. */
+  async changeBehind(process: ActorProcess): Promise<Version> {
+    const changed = await this.#update(process);
+    await this.#end(process, 'COMMIT', () => {
+      this.version = changed.version;
+    });
+    return changed;
+  }
+
+  promise(process: ActorProcess, { version }: Version): void {
+    this.promised = Math.max(version, this.promised);
+    this.promisedBy.set(process, Math.max(version, this.promisedBy.get(process) ?? 0));
   }
 
   /** One that updates the row, and then thinks better of it. */

@@ -8,6 +8,11 @@ export interface Subject {
   write<Value>(key: string, change: () => Promise<Value>): Promise<Value>;
   writeThrough<Value>(key: string, change: () => Promise<Value>): Promise<Value>;
   delete(key: string): Promise<unknown>;
+  /** `getOrLoad` on the way for lists. */
+  loadInList<Value>(key: string, load: () => Promise<Value>): Promise<Value>;
+  /** `write` of all with a tag that the key carries. */
+  writeTagged<Value>(tag: string, key: string, change: () => Promise<Value>): Promise<Value>;
+  invalidate(tag: string, key: string): Promise<unknown>;
 }
 
 const TTL_S = 60;
@@ -29,25 +34,35 @@ export function textbookCache(client: TestClient, namespace: string): Subject {
     await client.del(spell(key)).catch(() => {});
   }
 
+  async function getOrLoad<Value>(key: string, load: () => Promise<Value>): Promise<Value> {
+    const found = await get<Value>(key);
+    if (found !== undefined) return found;
+    const value = await load();
+    await set(key, value);
+    return value;
+  }
+
+  async function write<Value>(key: string, change: () => Promise<Value>): Promise<Value> {
+    const result = await change();
+    await forget(key);
+    return result;
+  }
+
+  async function writeThrough<Value>(key: string, change: () => Promise<Value>): Promise<Value> {
+    const value = await change();
+    await set(key, value);
+    return value;
+  }
+
   return {
     get,
-    async getOrLoad<Value>(key: string, load: () => Promise<Value>): Promise<Value> {
-      const found = await get<Value>(key);
-      if (found !== undefined) return found;
-      const value = await load();
-      await set(key, value);
-      return value;
-    },
-    async write(key, change) {
-      const result = await change();
-      await forget(key);
-      return result;
-    },
-    async writeThrough(key, change) {
-      const value = await change();
-      await set(key, value);
-      return value;
-    },
+    getOrLoad,
+    write,
+    writeThrough,
     delete: forget,
+    // It has neither lists nor tags.
+    loadInList: getOrLoad,
+    writeTagged: (_tag, key, change) => write(key, change),
+    invalidate: (_tag, key) => forget(key),
   };
 }

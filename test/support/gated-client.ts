@@ -3,10 +3,10 @@ import type { ActorProcess, Interleaving } from './interleaving.js';
 import type { TestClient } from './redis.js';
 
 /**
- * What becomes of one command: it is carried out; Redis answers with an error; it is carried out, but the connection
- * breaks before the answer.
+ * What becomes of one command: it is carried out; Redis answers with an error; the connection breaks before it gets
+ * there, or after.
  */
-export type Fate = 'done' | 'refused' | 'lost';
+export type Fate = 'done' | 'refused' | 'cut' | 'lost';
 
 export interface Gate {
   readonly interleaving: Interleaving;
@@ -38,8 +38,8 @@ export function gatedClient(client: TestClient, gate: Gate): TestClient {
     const fate = gate.fateOf(name);
     return gate.interleaving.call(gate.process, fate === 'done' ? name : `${name} (${fate})`, async () => {
       if (fate === 'refused') throw new Error("READONLY You can't write against a read only replica.");
-      const reply = await command();
-      if (fate === 'lost') throw new Error('Socket closed unexpectedly');
+      const reply = fate === 'cut' ? undefined : await command();
+      if (fate !== 'done') throw new Error('Socket closed unexpectedly');
       return reply;
     });
   }

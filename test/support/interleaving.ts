@@ -40,7 +40,7 @@ interface Actor {
 }
 
 /** Rather than go on for ever, a history that does not end is an error. */
-const MOST_STEPS = 2_000;
+const MOST_STEPS = 3_000;
 
 export class Interleaving {
   /** What has happened, step by step. */
@@ -56,7 +56,9 @@ export class Interleaving {
     this.#actors.push(actor);
     running.run({ interleaving: this, process, actor }, async () => {
       try {
-        await this.call(process, `${name} begins`, async () => {});
+        await new Promise((resolve) =>
+          this.#add(stepOf(process, `${name} begins`, async () => resolve(actor))),
+        );
         await act();
       } catch (error) {
         this.#failures.push(error);
@@ -65,22 +67,35 @@ export class Interleaving {
     });
   }
 
-  /** A step that an actor waits for; in a process that was killed it is never taken. */
+  /**
+   * What an actor asks of somebody else and waits for: one step in which it is done, and one in which the answer comes.
+   * In a process that was killed it is neither.
+   */
   call<Result>(
     process: ActorProcess,
     label: string,
     act: () => Promise<Result>,
-    isReady: () => boolean = () => true,
+    isReady?: () => boolean,
   ): Promise<Result> {
     return new Promise((resolve, reject) => {
-      const take = () => running.exit(act).then(resolve, reject);
-      const turnOf = running.getStore()?.actor;
-      this.#add({ process, turnOf, label, kind: 'call', dueMs: 0, isReady, take });
+      const answerWith = (answer: () => void) =>
+        this.#add({ ...request, label: `${label} is answered`, isReady: always, take: answer });
+      const request = stepOf(
+        process,
+        label,
+        () =>
+          running.exit(act).then(
+            (result) => answerWith(() => resolve(result)),
+            (error) => answerWith(() => reject(error)),
+          ),
+        isReady,
+      );
+      this.#add(request);
     });
   }
 
   /** Something that may befall the world, once, while `isReady`; it need not. */
-  mayHappen(label: string, act: () => unknown, isReady: () => boolean = () => true): void {
+  mayHappen(label: string, act: () => unknown, isReady: () => boolean = always): void {
     this.#add({ process: undefined, turnOf: act, label, kind: 'event', dueMs: 0, isReady, take: act });
   }
 
@@ -168,6 +183,15 @@ export class Interleaving {
     // Whoever waited for it goes on, up to the next step. A timer may give the event loop some turns of grace.
     await turns(step.kind === 'call' ? 1 : 3);
   }
+}
+
+/** Of the actor at work. */
+function stepOf(process: ActorProcess, label: string, take: () => unknown, isReady = always): Step {
+  return { process, turnOf: running.getStore()?.actor, label, kind: 'call', dueMs: 0, isReady, take };
+}
+
+function always(): boolean {
+  return true;
 }
 
 interface Context {
