@@ -28,7 +28,7 @@ export async function approach(
 ): Promise<(() => void) | 'look-again'> {
   const { req, trace } = visit;
   const { rules } = cache.settings;
-  const hitForMissId = [found.key, found.variant, isPersonal(req)].join(' ');
+  const hitForMissId = [found.key, found.variant, isPersonal(visit)].join(' ');
   const tagsFor = taggerOf(cache.settings, visit);
   const errand = { stored, fallback, forward, hitForMissId, tagsFor };
   const alone = () =>
@@ -40,7 +40,7 @@ export async function approach(
   if (!mayWait) return alone;
 
   const isRenewal = isRevalidation(req);
-  const isOwn = isRenewal || (stored !== undefined && isForOneRequest(stored, req.headers, rules));
+  const isOwn = isRenewal || (stored !== undefined && isForOneRequest(stored, visit.headers, rules));
   const other = isRenewal ? undefined : cache.flights.of(found.key, found.variant);
   if (other !== undefined) {
     if (isOwn) return alone;
@@ -79,13 +79,13 @@ export async function approach(
 
   /** The failure that they waited for is the answer for all of them: a handler in trouble is not asked once each. */
   function serveAfterFailure(): (() => void) | undefined {
-    const use = fallback && useStale(fallback, req.headers, rules, Date.now(), 'if-error');
+    const use = fallback && useStale(fallback, visit.headers, rules, Date.now(), 'if-error');
     return use && (() => serve(visit, fallback, use, { ...collapsed, detail: STALE_IF_ERROR }));
   }
 
   function serveIfUsable(entry: Entry | undefined, account: Account): (() => void) | undefined {
-    if (entry === undefined || !cache.shelf.matches(entry, req.headers)) return undefined;
-    const use = useOf(entry, req.headers, rules, Date.now());
+    if (entry === undefined || !cache.shelf.matches(entry, visit.headers)) return undefined;
+    const use = useOf(entry, visit.headers, rules, Date.now());
     if (use.may !== 'serve') return undefined;
     return () => serve(visit, entry, use, account);
   }

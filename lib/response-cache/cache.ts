@@ -9,7 +9,9 @@ import { redisFillStore } from '../fill/redis-store.js';
 import { createFlights, type Flights } from './flights.js';
 import { createHitForMiss, type HitForMiss } from './hit-for-miss.js';
 import type { Settings } from './options.js';
+import { selectingNames } from './selection.js';
 import { openShelf, type Shelf } from './shelf.js';
+import { unionOf } from './vary.js';
 
 export interface Cache {
   readonly settings: Settings;
@@ -36,7 +38,7 @@ const MAX_REMEMBERED = 10_000;
 
 /** @throws SuiteError ERS_INVALID_CLIENT */
 export function openCache(settings: Settings): Cache {
-  const { client, deadlineMs, vary, maxVariants, rules } = settings;
+  const { client, deadlineMs, selection, maxVariants, rules } = settings;
   if (client === undefined) warnInProcessOnly('responseCache');
   const store =
     client === undefined
@@ -45,7 +47,12 @@ export function openCache(settings: Settings): Cache {
           tagPrefix: `${settings.prefix}page:#`,
         });
   const ignoresLanguageOrder = rules.profile === 'rfc9111';
-  const shelf = openShelf({ store, vary, maxVariants, ignoresLanguageOrder });
+  const shelf = openShelf({
+    store,
+    vary: unionOf(selectingNames(selection)),
+    maxVariants,
+    ignoresLanguageOrder,
+  });
   const flights = createFlights();
 
   async function forgetting(key: string, act: (key: string) => Promise<void>): Promise<void> {

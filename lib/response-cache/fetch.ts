@@ -101,7 +101,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   /** A cookie that a middleware before this one sets only now, as sessions do, came with this page for one client. */
   function onDeparture(): void {
     if (recorded === undefined) return;
-    const refusal = refusalToStore(asked, { ...recorded, fields: fieldsOf(res) }, rules);
+    const refusal = refusalToStore(visit.headers, { ...recorded, fields: fieldsOf(res) }, rules);
     if (refusal === undefined) {
       keepCookiesPrivate(res, linesOf(recorded.fields, 'set-cookie'));
       return;
@@ -112,7 +112,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   }
 
   function refusalOf(response: TimedResponse): Refusal {
-    const refusal = claimed.refusal ?? refusalToStore(asked, response, rules);
+    const refusal = claimed.refusal ?? refusalToStore(visit.headers, response, rules);
     if (refusal !== undefined) return refusal;
     // An error is no reason to forget a page that may still be served.
     if (errand.isRenewal === true && (response.status < 200 || response.status > 299)) return 'status';
@@ -139,7 +139,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   function serveValidated(entry: Entry): void {
     restore();
     resetHeaders(before);
-    const refusal = refusalToStore(asked, entry, rules);
+    const refusal = refusalToStore(visit.headers, entry, rules);
     const isStored = refusal === undefined && claimed.mayStore();
     trace.go('serve');
     const ageMs = currentAgeMs(entry, rules, Date.now());
@@ -155,7 +155,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   }
 
   function staleUse(because: StaleBecause) {
-    return fallback && useStale(fallback, asked, rules, Date.now(), because);
+    return fallback && useStale(fallback, visit.headers, rules, Date.now(), because);
   }
 
   function serveStale(because: StaleBecause): void {

@@ -2,3 +2,4 @@
 export { type ResponseCache, responseCache } from './middleware.js';
 export type { ResponseCacheOptions } from './options.js';
 export type { Profile } from './policy.js';
+export type { QueryParamsOptions, VaryOptions } from './vary-options.js';

@@ -2,7 +2,7 @@
 import type { Cache } from './cache.js';
 import { linesOf } from './fields.js';
 import { intercept } from './intercept.js';
-import { idOfReference, pageKey } from './key.js';
+import { idOfReference, keyOfUrl } from './key.js';
 import type { Answer, Head } from './listener.js';
 import { isInvalidatingStatus } from './policy.js';
 import { openTagging } from './tags.js';
@@ -29,7 +29,7 @@ export function invalidateAfter(cache: Cache, visit: Visit): void {
     trace.end('bypass', 'method');
     const references = ['location', 'content-location'].flatMap((name) => linesOf(head.fields, name));
     const named = references.flatMap((reference) => idOfReference(reference, target) ?? []);
-    const keys = new Set([visit.key, ...named.map((id) => pageKey(cache.settings.prefix, id))]);
+    const keys = new Set([visit.key, ...named.map((id) => keyOfUrl(cache.settings, id))]);
     // With Redis away the shelf remembers what it owes.
     const after = Promise.allSettled([...keys].map((key) => cache.drop(key)));
     return isTooLate ? 'as-is' : { after };

@@ -1,6 +1,7 @@
 /** Which page a request is for, and the Redis key that page lies under. */
 import type { IncomingMessage } from 'node:http';
 import { tagged } from '../core/keys.js';
+import { pathThatCounts, type QueryRules } from './query.js';
 
 /** A request as Express and its kin hand it on; plain node:http has only the first half. */
 export interface CacheRequest extends IncomingMessage {
@@ -36,10 +37,10 @@ export function targetOf(req: CacheRequest): Target | 'target' | 'host' {
  * The page's id: its URL. Where something before us rewrote `req.url`, the route that answers was chosen by the
  * rewritten one, so both count.
  */
-export function pageId(target: Target, req: CacheRequest): string {
-  const id = urlOf(target);
+export function pageId(target: Target, req: CacheRequest, query: QueryRules): string {
+  const id = urlOf({ ...target, path: pathThatCounts(target.path, query) });
   const routed = `${req.baseUrl ?? ''}${req.url ?? ''}`;
-  return isSamePath(target.path, routed) ? id : `${id} ${routed}`;
+  return isSamePath(target.path, routed) ? id : `${id} ${pathThatCounts(routed, query)}`;
 }
 
 function urlOf({ scheme, host, path }: Target): string {
@@ -48,6 +49,11 @@ function urlOf({ scheme, host, path }: Target): string {
 
 export function pageKey(prefix: string, id: string): string {
   return `${prefix}page:${tagged(id)}`;
+}
+
+/** The key of the page with this id, as far as it counts. */
+export function keyOfUrl({ prefix, query }: { prefix: string; query: QueryRules }, id: string): string {
+  return pageKey(prefix, pathThatCounts(id, query));
 }
 
 /**

@@ -11,6 +11,7 @@ import { isSafeMethod, wantsOnlyStored } from './policy.js';
 import { type Purges, purgesOf } from './purges.js';
 import { readyNow, useOfFound } from './ready.js';
 import { carryOut, renewalIn, renewBehind } from './renewal.js';
+import { tellDownstream } from './selection.js';
 import type { Found } from './shelf.js';
 import { type Forward, startTrace } from './trace.js';
 import { isAnswered, type Next, type Page, pageOf, pass, refuse, serve, type Visit } from './visit.js';
@@ -40,7 +41,7 @@ export function responseCache(options: ResponseCacheOptions = {}): ResponseCache
     }
     const visit =
       page.passBecause === undefined
-        ? { req, res, next, trace, target: page.target, key: page.key }
+        ? { req, res, next, trace, target: page.target, key: page.key, headers: page.headers }
         : undefined;
     if (renewal !== undefined) carryOut(renewal, req, visit);
     else if (visit === undefined) pass({ req, res, next, trace }, 'bypass', page.passBecause);
@@ -51,6 +52,7 @@ export function responseCache(options: ResponseCacheOptions = {}): ResponseCache
 }
 
 function enter(cache: Cache, visit: Visit): void {
+  tellDownstream(visit.res, visit.headers, cache.settings.selection);
   if (!isSafeMethod(visit.req.method ?? '')) invalidateAfter(cache, visit);
   // Handlers run in `act`, outside of every catch of ours.
   else lookUp(cache, visit).then((act) => isAnswered(visit.res) || act(), visit.next);
@@ -61,7 +63,7 @@ async function lookUp(cache: Cache, visit: Visit): Promise<() => void> {
   try {
     for (let waits = 0; ; waits += 1) {
       visit.trace.go('lookup');
-      const found = await cache.shelf.find(visit.key, visit.req.headers);
+      const found = await cache.shelf.find(visit.key, visit.headers);
       const act = await decide(cache, visit, found, waits < MAX_WAITS);
       if (act !== 'look-again') return act;
     }
@@ -81,7 +83,7 @@ async function decide(
   const { req, trace } = visit;
   const { rules } = cache.settings;
   const { entry } = found;
-  const use = useOfFound(found, req.headers, rules);
+  const use = useOfFound(found, visit.headers, rules);
 
   const ready = entry && !isRevalidation(req) ? readyNow(cache, visit, entry, use) : undefined;
   if (entry !== undefined && ready !== undefined) {

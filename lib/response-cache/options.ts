@@ -4,8 +4,10 @@ import type { RedisClient } from '../core/client.js';
 import { invalidOption } from '../core/errors.js';
 import { namespacePrefix } from '../core/keys.js';
 import type { Profile, Rules } from './policy.js';
+import type { QueryRules } from './query.js';
+import type { Selection } from './selection.js';
 import { checkTags } from './tag-names.js';
-import { MAX_VARY_NAMES, unionOf, type VaryNames } from './vary.js';
+import { type QueryParamsOptions, resolveQuery, resolveSelection, type VaryOptions } from './vary-options.js';
 
 export interface ResponseCacheOptions {
   /**
@@ -38,8 +40,10 @@ export interface ResponseCacheOptions {
   readonly statuses?: readonly number[];
   /** The page's identity, instead of scheme, host and URL. It must tell apart whatever the handler tells apart. */
   key?(req: IncomingMessage): string;
-  /** Request headers that choose between variants, besides those in the response's Vary. Default: none. */
-  readonly vary?: { readonly headers?: readonly string[] };
+  /** What tells pages and their variants apart, besides the URL and the response's Vary. Default: nothing. */
+  readonly vary?: VaryOptions;
+  /** What of the query does not tell pages apart. Not with `key`. Default: every byte of it does. */
+  readonly queryParams?: QueryParamsOptions;
   /** Bodies over this many bytes go by without being stored. Default 1 MB (1,048,576). */
   readonly maxBodyBytes?: number;
   /** Variants of one page to keep. Default 64. */
@@ -85,7 +89,8 @@ export interface Settings {
   readonly prefix: string;
   readonly rules: Rules;
   readonly key: ((req: IncomingMessage) => string) | undefined;
-  readonly vary: VaryNames;
+  readonly selection: Selection;
+  readonly query: QueryRules;
   readonly tags: (req: IncomingMessage) => unknown;
   readonly folderTags: boolean;
   readonly beta: number;
@@ -99,12 +104,19 @@ export interface Settings {
 
 /** @throws SuiteError ERS_INVALID_OPTION */
 export function resolveOptions(options: ResponseCacheOptions): Settings {
-  const { profile = 'safe', ttl, statuses, key, skip = () => false, hosts = [], vary = {} } = options;
+  const { profile = 'safe', ttl, statuses, key, skip = () => false, hosts = [], vary, queryParams } = options;
   if (profile !== 'safe' && profile !== 'rfc9111')
     throw invalidOption('profile', profile, "Use 'safe' or 'rfc9111'.");
   if (typeof skip !== 'function') throw invalidOption('skip', skip, 'Use a function of the request.');
   if (key !== undefined && typeof key !== 'function')
     throw invalidOption('key', key, 'Use a function of the request.');
+
+  if (key !== undefined && (vary?.query !== undefined || queryParams !== undefined))
+    throw invalidOption(
+      'key',
+      key,
+      'It says what counts of the query, so vary.query and queryParams cannot.',
+    );
 
   return {
     client: options.client,
@@ -121,7 +133,8 @@ export function resolveOptions(options: ResponseCacheOptions): Settings {
       servesStaleWhenClosed: profile === 'rfc9111',
     },
     key: key?.bind(options),
-    vary: headerNames(vary),
+    selection: resolveSelection(vary),
+    query: resolveQuery(vary, queryParams),
     tags: tagger(options),
     folderTags: flag('folderTags', options.folderTags),
     beta: notNegative('beta', options.beta ?? 1),
@@ -164,21 +177,6 @@ function errorStatuses(given: unknown): ReadonlySet<number> {
     Number.isInteger(status) && Number(status) >= 400 && Number(status) <= 599;
   if (Array.isArray(given) && given.every(isStatus)) return new Set(given as number[]);
   throw invalidOption('statuses', given, 'Use a list of statuses from 400 to 599, such as [404, 410].');
-}
-
-function headerNames(vary: unknown): VaryNames {
-  const headers = (Object(vary) as { headers?: unknown }).headers ?? [];
-  const isName = (name: unknown) =>
-    typeof name === 'string' && /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) && name !== '*';
-  if (!isRecord(vary) || !Array.isArray(headers) || !headers.every(isName))
-    throw invalidOption('vary', vary, "Use { headers: ['Accept-Language'] } or the like.");
-  if (headers.length > MAX_VARY_NAMES)
-    throw invalidOption('vary', vary, `Use at most ${MAX_VARY_NAMES} headers.`);
-  return unionOf(headers.map((name: string) => name.toLowerCase()));
-}
-
-function isRecord(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function hostNames(given: unknown): readonly string[] {

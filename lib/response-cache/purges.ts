@@ -1,7 +1,7 @@
 /** Forgets pages because somebody says so: by URL, by tag, by folder; at once, or softly. */
 import { invalidOption } from '../core/errors.js';
 import type { Cache } from './cache.js';
-import { idsOfUrl, pageKey } from './key.js';
+import { idsOfUrl, keyOfUrl } from './key.js';
 import { checkTags, folderTagOf } from './tag-names.js';
 
 export interface Purges {
@@ -32,7 +32,7 @@ export function purgesOf(cache: Cache): Purges {
 
   function keysOf(url: string): readonly string[] {
     const ids = settings.key === undefined ? idsNamedBy('purge', url) : [url];
-    return ids.map((id) => pageKey(settings.prefix, id));
+    return ids.map((id) => keyOfUrl(settings, id));
   }
 
   function tagsBelow(url: string): readonly string[] {

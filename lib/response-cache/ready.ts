@@ -27,7 +27,7 @@ export function readyNow(cache: Cache, visit: Visit, entry: Entry, use: Use | un
   if (use?.may === 'serve')
     return { ...use, isDue: isEarlyFor(entry, use, beta) && mayRenewBehind(cache, visit) };
   if (!mayRenewBehind(cache, visit)) return undefined;
-  const stale = useStale(entry, visit.req.headers, rules, Date.now(), 'while-revalidate');
+  const stale = useStale(entry, visit.headers, rules, Date.now(), 'while-revalidate');
   return stale && { ...stale, isDue: true };
 }
 

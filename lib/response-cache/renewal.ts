@@ -23,9 +23,12 @@ export interface Renewal {
 /** Headers that decide under which scheme and host a page is known. */
 const OF_THE_TARGET = ['host', 'x-forwarded-host', 'x-forwarded-proto'] as const;
 
-/** Whether there is an app to ask, and it did not answer our last request for this page elsewhere. */
-export function mayRenewBehind({ unreachable }: Cache, { req, key }: Visit): boolean {
-  return outermostApp(req) !== undefined && !unreachable.has(key);
+/**
+ * Whether there is an app to ask, and it did not answer our last request for this page elsewhere. Nobody's cookies go
+ * with a request of ours.
+ */
+export function mayRenewBehind({ unreachable }: Cache, { req, key, headers }: Visit): boolean {
+  return headers === req.headers && outermostApp(req) !== undefined && !unreachable.has(key);
 }
 
 /** One renewal per page and variant at a time over all processes; never fails. */
@@ -35,7 +38,7 @@ export async function renewBehind(cache: Cache, visit: Visit, found: Found, entr
   if (cache.resting.has(id) || cache.flights.of(key, variant) !== undefined) return;
   cache.resting.set(id, true);
   const flight = cache.flights.start(key, variant);
-  const reservation = await cache.shelf.reserve(found, visit.req.headers).catch(() => undefined);
+  const reservation = await cache.shelf.reserve(found, visit.headers).catch(() => undefined);
   if (reservation?.entry?.receivedAtMs !== entry.receivedAtMs) {
     // Somebody else is at it, or done, or has purged it.
     flight.land(reservation?.entry);
@@ -87,7 +90,7 @@ export function carryOut(renewal: Renewal, req: CacheRequest, visit: Visit | und
   const abort = () => {
     req.socket.destroy();
   };
-  const isThatPage = visit?.key === key && cache.shelf.matches(entry, req.headers);
+  const isThatPage = visit?.key === key && cache.shelf.matches(entry, visit.headers);
   if (renewal.hasArrived || !isThatPage) {
     abort();
     return;

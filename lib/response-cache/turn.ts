@@ -32,7 +32,7 @@ const LONGEST_PAUSE_MS = 100;
 export async function takeTurn(cache: Cache, visit: Visit, place: Place): Promise<Turn> {
   const { shelf, hitForMiss } = cache;
   const { found, hitForMissId, mayWait, isUsable } = place;
-  const { headers } = visit.req;
+  const { headers } = visit;
   const giveUpAt = performance.now() + WAIT_BUDGET_MS;
 
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {

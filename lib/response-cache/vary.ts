@@ -51,7 +51,8 @@ const EXACT = new Set(['cookie', 'authorization']);
 function normalise(name: string, value: string | string[] | undefined, ignoresOrder: boolean): string | null {
   if (value === undefined) return null;
   const combined = Array.isArray(value) ? value.join(', ') : value;
-  if (EXACT.has(name)) return combined;
+  // With `|` it is no header.
+  if (EXACT.has(name) || name.includes('|')) return combined;
   const members = splitUnquoted(CASE_INSENSITIVE.has(name) ? combined.toLowerCase() : combined);
   // Many handlers read `de, en` as German first, so only the letter of the standard takes it for a set.
   if (ignoresOrder && name === 'accept-language') members.sort();

@@ -1,11 +1,12 @@
 /** One request on its way through the cache: the page it asks for, and the ways to answer it without asking the handler. */
-import type { ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { invalidOption } from '../core/errors.js';
 import { hasPrecondition } from './conditional.js';
 import type { Entry } from './entry.js';
 import { type CacheRequest, pageId, pageKey, type Target, targetOf } from './key.js';
 import type { Settings } from './options.js';
 import { isSafeMethod, type Serving } from './policy.js';
+import { selectingHeaders } from './selection.js';
 import { sendGatewayTimeout, serveEntry } from './serve.js';
 import { openTagging } from './tags.js';
 import { type Account, type Forward, type Trace, tell } from './trace.js';
@@ -20,15 +21,17 @@ export interface Visit {
   readonly target: Target;
   /** The page's Redis key. */
   readonly key: string;
+  /** The request's headers, and what else chooses between the page's variants. */
+  readonly headers: IncomingHttpHeaders;
 }
 
 export type Page =
   | { readonly passBecause: string }
-  | { readonly passBecause?: undefined; readonly target: Target; readonly key: string };
+  | ({ readonly passBecause?: undefined } & Pick<Visit, 'target' | 'key' | 'headers'>);
 
 /** The page that is asked for, or why the cache stands aside. Throws what the user's functions throw. */
 export function pageOf(settings: Settings, req: CacheRequest): Page {
-  const { prefix, hosts, skip, key } = settings;
+  const { prefix, hosts, skip, key, query, selection } = settings;
   const target = targetOf(req);
   if (typeof target === 'string') return { passBecause: target };
   if (req.method === 'OPTIONS' || req.method === 'TRACE') return { passBecause: 'method' };
@@ -36,9 +39,9 @@ export function pageOf(settings: Settings, req: CacheRequest): Page {
   if (hosts.length > 0 && !hosts.includes(target.host)) return { passBecause: 'host' };
   if (skip(req)) return { passBecause: 'skip' };
   if (isSafeMethod(req.method ?? '') && hasPrecondition(req.headers)) return { passBecause: 'precondition' };
-  const id: unknown = key === undefined ? pageId(target, req) : key(req);
+  const id: unknown = key === undefined ? pageId(target, req, query) : key(req);
   if (typeof id !== 'string') throw invalidOption('key', id, 'Return a string.');
-  return { target, key: pageKey(prefix, id) };
+  return { target, key: pageKey(prefix, id), headers: selectingHeaders(req, selection) };
 }
 
 /** RFC 9112, 6: one of these says so. What a handler makes of the body of a GET is not in the page's identity. */
@@ -47,7 +50,11 @@ function hasBody({ headers }: CacheRequest): boolean {
 }
 
 /** On to the handler, and nothing is kept of what it answers. */
-export function pass(visit: Omit<Visit, 'target' | 'key'>, forward: Forward, detail?: string): void {
+export function pass(
+  visit: Omit<Visit, 'target' | 'key' | 'headers'>,
+  forward: Forward,
+  detail?: string,
+): void {
   visit.trace.go('pass');
   openTagging(visit.res);
   tell(visit.res, detail === undefined ? { forward } : { forward, detail });
@@ -70,7 +77,7 @@ export function refuse({ res, trace }: Visit, detail: string): void {
 }
 
 /** What is refused to a request with credentials may well be stored for one without. */
-export function isPersonal({ headers }: CacheRequest): boolean {
+export function isPersonal({ headers }: Pick<Visit, 'headers'>): boolean {
   return 'cookie' in headers || 'authorization' in headers;
 }
 

@@ -10,10 +10,12 @@ import {
   targetOf,
 } from '../../lib/response-cache/key.js';
 
+const EVERY_BYTE = { only: undefined, ignore: [], ignoresOrder: false };
+
 function idOf(req: Partial<Record<keyof CacheRequest, unknown>>, host = 'shop.example'): string {
   const request = { headers: { host }, socket: {}, ...req } as unknown as CacheRequest & IncomingMessage;
   const target = targetOf(request);
-  return typeof target === 'string' ? target : pageId(target, request);
+  return typeof target === 'string' ? target : pageId(target, request, EVERY_BYTE);
 }
 
 function trustingProxyThatSays(host: string) {
