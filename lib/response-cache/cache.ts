@@ -1,13 +1,9 @@
 /** What all requests through one response cache share. */
 import { AsyncResource } from 'node:async_hooks';
 import { LRUCache } from 'lru-cache';
-import { guardRedis } from '../core/guard.js';
-import { warnInProcessOnly } from '../core/in-process.js';
-import { memoryFillStore } from '../fill/memory-store.js';
-import { redisFillStore } from '../fill/redis-store.js';
-
 import { createFlights, type Flights } from './flights.js';
 import { createHitForMiss, type HitForMiss } from './hit-for-miss.js';
+import { openStore } from './open-store.js';
 import type { Settings } from './options.js';
 import { selectingNames } from './selection.js';
 import { openShelf, type Shelf } from './shelf.js';
@@ -38,22 +34,15 @@ const MAX_REMEMBERED = 10_000;
 
 /** @throws SuiteError ERS_INVALID_CLIENT */
 export function openCache(settings: Settings): Cache {
-  const { client, deadlineMs, selection, maxVariants, rules } = settings;
-  if (client === undefined) warnInProcessOnly('responseCache');
-  const store =
-    client === undefined
-      ? memoryFillStore()
-      : redisFillStore(guardRedis(client, { feature: 'response-cache', deadlineMs }), {
-          tagPrefix: `${settings.prefix}page:#`,
-        });
-  const ignoresLanguageOrder = rules.profile === 'rfc9111';
+  const { deadlineMs, selection, maxVariants, rules } = settings;
+  const store = openStore(settings);
   const shelf = openShelf({
     store,
     vary: unionOf(selectingNames(selection)),
     maxVariants,
-    ignoresLanguageOrder,
+    ignoresLanguageOrder: rules.profile === 'rfc9111',
   });
-  const flights = createFlights();
+  const flights = createFlights({ landingMs: deadlineMs });
 
   async function forgetting(key: string, act: (key: string) => Promise<void>): Promise<void> {
     flights.forget(key);
@@ -73,7 +62,7 @@ export function openCache(settings: Settings): Cache {
     drop: (key) => forgetting(key, shelf.drop),
     expire: (key) => forgetting(key, shelf.expire),
     // A flight lands only what was stored, and nothing is stored under a tag that was purged since it began.
-    purgeTag: store.purgeTag,
-    expireTag: store.expireTag,
+    purgeTag: shelf.purgeTag,
+    expireTag: shelf.expireTag,
   };
 }

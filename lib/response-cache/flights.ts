@@ -31,7 +31,8 @@ export interface Flights {
 const WAIT_BUDGET_MS = 10_000;
 const END_BUDGET_MS = 250;
 
-export function createFlights(): Flights {
+/** `landingMs`: how long those who wait for a page wait for it to be stored. */
+export function createFlights({ landingMs }: { readonly landingMs: number }): Flights {
   const byKey = new Map<string, Map<string, Flight>>();
 
   function remove(key: string, variant: string, flight: Flight): void {
@@ -66,7 +67,7 @@ export function createFlights(): Flights {
         startLanding() {
           isLanding = true;
           clearTimeout(timer);
-          timer = patience(WAIT_BUDGET_MS);
+          timer = patience(landingMs);
         },
         expectEnd(onOverdue) {
           clearTimeout(timer);

@@ -42,6 +42,8 @@ export interface Shelf {
   drop(key: string): Promise<void>;
   /** The same, softly: what is there is stale. */
   expire(key: string): Promise<void>;
+  purgeTag(tag: string): Promise<void>;
+  expireTag(tag: string): Promise<void>;
 }
 
 export interface ShelfOptions {
@@ -52,23 +54,27 @@ export interface ShelfOptions {
   readonly ignoresLanguageOrder: boolean;
 }
 
+type Forgetting = 'drop' | 'expire' | 'purgeTag' | 'expireTag';
+
 /** No entry, so a miss. */
 const NOTHING = Buffer.alloc(0);
 const VARY_FIELD = 'vary';
 /** What a process that dies while its handler runs costs those who wait; less than they are willing to wait. */
 const LEASE_MS = 4_000;
 const MAX_REMEMBERED = 10_000;
+const MAX_OWED_TAGS = 1_000;
 
 export function openShelf({ store, vary: always, maxVariants, ignoresLanguageOrder }: ShelfOptions): Shelf {
   const limit = { maxValues: maxVariants, spare: VARY_FIELD };
   const remembered = new LRUCache<string, VaryNames>({ max: MAX_REMEMBERED });
-  /** Pages that could not be dropped while Redis was away: not read again before they are. */
-  const owed = new LRUCache<string, true>({ max: MAX_REMEMBERED });
+  /** What could not be forgotten while Redis was away. */
+  const owedKeys = new LRUCache<string, Forgetting>({ max: MAX_REMEMBERED });
+  const owedTags = new LRUCache<string, Forgetting>({ max: MAX_OWED_TAGS });
   const fieldFor = (names: VaryNames, headers: IncomingHttpHeaders) =>
     variantField(names, headers, ignoresLanguageOrder);
 
   async function find(key: string, headers: IncomingHttpHeaders): Promise<Found> {
-    if (owed.has(key)) await drop(key);
+    await payDebts(key);
     const assumed = remembered.get(key) ?? always;
     const variant = fieldFor(assumed, headers);
     const [kept, value] = (await store.read(key, [VARY_FIELD, variant])).values;
@@ -145,23 +151,38 @@ export function openShelf({ store, vary: always, maxVariants, ignoresLanguageOrd
     return () => clearInterval(timer);
   }
 
-  async function drop(key: string, end: 'drop' | 'expire' = 'drop'): Promise<void> {
+  /** What fails is made good before this process reads what it concerns. */
+  async function forget(act: Forgetting, name: string): Promise<void> {
+    const debts = act.endsWith('Tag') ? owedTags : owedKeys;
     try {
-      await store[end](key);
-      if (end === 'drop') owed.delete(key);
+      await store[act](name);
+      if (debts.get(name) === act) debts.delete(name);
     } catch (error) {
-      owed.set(key, true);
+      if (!isHard(debts.get(name))) debts.set(name, act);
       throw error;
     }
+  }
+
+  /** No page says beforehand which tags it carries. */
+  async function payDebts(key: string): Promise<void> {
+    const act = owedKeys.get(key);
+    if (act !== undefined) await forget(act, key);
+    if (owedTags.size > 0) await Promise.all([...owedTags].map(([tag, act]) => forget(act, tag)));
   }
 
   return {
     find,
     reserve,
     matches: (entry, headers) => entry.variant === fieldFor(entry.vary, headers),
-    drop: (key) => drop(key),
-    expire: (key) => drop(key, 'expire'),
+    drop: (key) => forget('drop', key),
+    expire: (key) => forget('expire', key),
+    purgeTag: (tag) => forget('purgeTag', tag),
+    expireTag: (tag) => forget('expireTag', tag),
   };
+}
+
+function isHard(act: Forgetting | undefined): boolean {
+  return act === 'drop' || act === 'purgeTag';
 }
 
 function decode(value: Value | null | undefined, variant: string): Pick<Found, 'entry' | 'isExpired'> {

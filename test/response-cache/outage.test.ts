@@ -1,6 +1,7 @@
 // Redis away, slow or unwilling: the handler answers, as if there were no cache.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from '@jest/globals';
+import { wireTo } from '../support/network.js';
 import { connect, uniqueNamespace } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
 import { expressSite, isHit, watch } from './site.js';
@@ -72,6 +73,46 @@ it('what could not be forgotten while Redis was away is forgotten before it is r
     if (isHit(reply)) return;
     await sleep(50);
   }
+});
+
+it('tags that could not be purged while Redis was away are purged before anything is read again', async () => {
+  const server = await RedisServer.start();
+  const client = await connect(server.url);
+  const options = { client, namespace: uniqueNamespace(), tags: ['all'], deadlineMs: 100 };
+  const site = await expressSite(options, (_req, res, run) => res.writeHead(200, fresh).end(`run ${run}`));
+  await untilHit({ ...site, client });
+  const { text: old } = await site.get('/');
+  server.freeze();
+  await expect(site.cache.purgeTags('all')).rejects.toMatchObject({ code: 'ERS_REDIS_UNAVAILABLE' });
+  await expect(site.cache.expireTags('all')).rejects.toMatchObject({ code: 'ERS_REDIS_UNAVAILABLE' });
+  server.thaw();
+  for (let tries = 0; tries < 100; tries += 1) {
+    const reply = await site.get('/');
+    expect(reply.text).not.toBe(old);
+    if (isHit(reply)) return;
+    await sleep(50);
+  }
+  throw new Error('Redis is not in use again');
+});
+
+it('a page that takes Redis longer than the deadline to store holds up nobody, and is stored', async () => {
+  const server = await RedisServer.start();
+  const wire = await wireTo(server.port);
+  const client = await connect(wire.url);
+  const options = { client, namespace: uniqueNamespace(), deadlineMs: 400 };
+  const site = await expressSite(options, async (_req, res, run) => {
+    // From now on Redis is slow.
+    wire.delay(600);
+    res.writeHead(200, fresh).end(`run ${run}`);
+  });
+  const settled = watch();
+  const reply = await site.get('/');
+  expect(reply.text).toBe('run 1');
+  await settled.next(1);
+  expect(settled.events[0]?.trace).toContain('store');
+  wire.delay(0);
+  await untilHit({ ...site, client });
+  expect(site.runs.count).toBe(1);
 });
 
 it('a Redis without room is read from and not written to', async () => {
