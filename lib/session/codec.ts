@@ -1,5 +1,6 @@
 /** A session as text and back: the serializer's text, and beside it when the session began. */
 import type { SessionData } from 'express-session';
+import { SuiteError } from '../core/errors.js';
 import { asSession } from './entry.js';
 
 /** connect-redis' option `serializer`; here both ways may be asynchronous. */
@@ -17,14 +18,17 @@ export interface Entry {
 }
 
 /** What of a session is not in its data. */
-interface Particulars {
+export interface Particulars {
   readonly createdMs: number | undefined;
+  /** The session as Redis knows it: see `SessionName`. */
+  readonly id: string;
 }
 
 export interface Codec {
+  /** @throws SuiteError ERS_SESSION_TOO_LARGE */
   encode(session: SessionData, particulars: Particulars): string | Promise<string>;
   /** Undefined when there is no session in it; a promise where the serializer returns one. */
-  decode(text: string): Entry | undefined | Promise<Entry | undefined>;
+  decode(text: string, id: string): Entry | undefined | Promise<Entry | undefined>;
 }
 
 /**
@@ -40,6 +44,26 @@ const STAMP = /^\{"ers:created":(\d{1,16}),(?=")/;
 
 export function codecOf(serializer: Serializer): Codec {
   return (serializer as unknown) === JSON ? jsonCodec : codecWith(serializer);
+}
+
+/** @param maxBytes how long a session may be in Redis, encrypted if it is. */
+export function limitedCodec(inner: Codec, maxBytes: number): Codec {
+  function limited(text: string): string {
+    const bytes = Buffer.byteLength(text);
+    if (bytes <= maxBytes) return text;
+    throw new SuiteError(
+      'ERS_SESSION_TOO_LARGE',
+      `session: ${bytes} bytes are more than maxBytes (${maxBytes}). Keep in the session what identifies things, and the things elsewhere.`,
+    );
+  }
+
+  return {
+    encode(session, particulars) {
+      const text = inner.encode(session, particulars);
+      return typeof text === 'string' ? limited(text) : text.then(limited);
+    },
+    decode: inner.decode,
+  };
 }
 
 const jsonCodec: Codec = {

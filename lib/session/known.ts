@@ -28,6 +28,31 @@ export interface Known {
   readonly idleMs: number;
 }
 
+/** Of a session that its request has just saved. */
+export const FRESHLY_SAVED = {
+  json: undefined,
+  isSlid: true,
+  renewAtMs: Number.POSITIVE_INFINITY,
+  isSaved: true,
+  isGone: false,
+  idleMs: 0,
+} as const;
+
+const NOTHING = Buffer.alloc(0);
+
+/** Of a session that was gone before its request could store it. */
+export const NEVER_STORED: Known = {
+  ...FRESHLY_SAVED,
+  stored: NOTHING,
+  view: NOTHING,
+  contents: '',
+  lifetimeMs: undefined,
+  createdMs: undefined,
+  user: undefined,
+  isSaved: false,
+  isGone: true,
+};
+
 /** What a store knows of a session object: never stored, as it is stored, changed since, or destroyed by others. */
 export type SessionState = 'new' | 'saved' | 'changed' | 'gone';
 

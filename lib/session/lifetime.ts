@@ -89,6 +89,17 @@ export function isLifetimeChanged(before: CookieLifetimeMs, after: CookieLifetim
   return Math.abs(before - after) > CLOCK_DRIFT_MS;
 }
 
+/** After a merge the browser shall get the lifetime that is stored, unless the handler has set another by now. */
+export function takeOverLifetime(
+  { cookie }: SessionData,
+  savedMs: CookieLifetimeMs,
+  storedMs: CookieLifetimeMs,
+): void {
+  if (!isLifetimeChanged(savedMs, storedMs) || isLifetimeChanged(savedMs, cookie?.originalMaxAge)) return;
+  cookie.maxAge = storedMs as number;
+  cookie.originalMaxAge = storedMs ?? null;
+}
+
 /**
  * What the script that reads a session takes for the lifetime of one without its own; 0 when it shall slide none,
  * because only a function knows the lifetime.

@@ -79,7 +79,7 @@ async function readAll(
   const found: [string, SessionData][] = [];
   async function read(id: string): Promise<void> {
     const text = await textAt(guard, prefix + id);
-    const entry = text === null ? undefined : await codec.decode(text);
+    const entry = text === null ? undefined : await codec.decode(text, id);
     if (entry !== undefined && !isOver(entry.createdMs)) found.push([id, entry.data]);
   }
   await inBatches(ids, read);

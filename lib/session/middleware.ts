@@ -1,7 +1,6 @@
 /** `sessions()`: express-session on a Redis store, and what a store alone cannot do. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import expressSession, { type CookieOptions, type Store } from 'express-session';
-import { hasCode, isRedisTrouble } from '../core/errors.js';
 import { isRevalidation } from '../core/revalidation.js';
 import { giveEmptySession } from './detached.js';
 import { type Exits, exitOf, exitsOf, type Gate, holdResponse } from './hold.js';
@@ -11,7 +10,7 @@ import type { SessionRequest } from './request.js';
 import { SessionGate, watchGenerated } from './session-gate.js';
 import { resolveSettings, type SessionsOptions } from './settings.js';
 import { RedisSessionStore } from './store.js';
-import { answerUnavailable, restoreHeaders } from './unavailable.js';
+import { answerUnavailable, isTemporary, restoreHeaders } from './unavailable.js';
 
 export interface SessionsMiddleware<SessionStore extends Store = Store> {
   // Wide enough for Express and for any connect-style server.
@@ -84,7 +83,7 @@ export function sessions(options: SessionsOptions): SessionsMiddleware {
     const { req, res, next, bare } = visit;
     // From here on without express-session, which would set a cookie for, or even destroy, what it could not load.
     Object.assign(res, bare);
-    if (!isRedisTrouble(error)) return next(error);
+    if (!isTemporary(error)) return next(error);
     if (onRedisDown === 'error') return answerUnavailable(res);
     giveEmptySession(req, cookieFor(req), error);
     holdResponse(
@@ -105,10 +104,9 @@ export function sessions(options: SessionsOptions): SessionsMiddleware {
 }
 
 function giveUp({ res, next, headers }: Visit, error: unknown, hasBegun: boolean): void {
-  const isTrouble = isRedisTrouble(error) || hasCode(error, 'ERS_SESSION_CONFLICT');
   if (hasBegun) res.destroy();
   else restoreHeaders(res, headers);
-  if (!isTrouble) next(error);
+  if (!isTemporary(error)) next(error);
   else if (!hasBegun) answerUnavailable(res);
 }
 

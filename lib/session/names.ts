@@ -1,6 +1,9 @@
 /** What a session is called in Redis. */
+import { createHmac } from 'node:crypto';
 import { tagged } from '../core/keys.js';
-import type { RedisSessionStoreOptions } from './options.js';
+
+/** The option `hashIds`. */
+export type HashSecrets = string | Buffer | readonly (string | Buffer)[] | null | undefined;
 
 export interface SessionName {
   /** The session as Redis knows it: what its key has after the prefix. */
@@ -23,14 +26,26 @@ export interface SessionNames {
 
 /** @param keyPrefix what the client puts before every key: it decides on the slot too. */
 export function nameSessions(
-  { prefix }: Pick<RedisSessionStoreOptions, 'prefix'>,
+  { prefix, hashIds }: { readonly prefix?: string | null | undefined; readonly hashIds?: HashSecrets },
   keyPrefix: string,
 ): SessionNames {
   const head = prefix ?? DEFAULT_PREFIX;
   const tombstoneHead = `${head}gone:{${keyPrefix}${head}`;
   const ofStored = (id: string) => ({ id, key: head + id, tombstone: `${tombstoneHead}${id}}` });
   const userHead = `${head.replace(/:$/, '') || 'sess'}-user:`;
-  return { of: ofStored, ofStored, ofUser: (user) => userHead + tagged(user) };
+  const [secret] = secretsIn(hashIds);
+  const of = secret === undefined ? ofStored : (sid: string) => ofStored(hashed(sid, secret));
+  return { of, ofStored, ofUser: (user) => userHead + tagged(user) };
 }
 
 const DEFAULT_PREFIX = 'sess:';
+
+/** The option, as a list; the first is the one in use. */
+export function secretsIn(hashIds: HashSecrets): readonly (string | Buffer)[] {
+  if (hashIds == null) return [];
+  return typeof hashIds === 'string' || Buffer.isBuffer(hashIds) ? [hashIds] : hashIds;
+}
+
+function hashed(sid: string, secret: string | Buffer): string {
+  return createHmac('sha256', secret).update(sid).digest('base64url');
+}

@@ -2,9 +2,12 @@
 import type { SessionData } from 'express-session';
 import type { RedisClient } from '../core/client.js';
 import { invalidOption } from '../core/errors.js';
-import type { Serializer } from './codec.js';
+import { type Codec, codecOf, limitedCodec, type Serializer } from './codec.js';
 import { type Lifetimes, requireTtl, type Ttl } from './lifetime.js';
 import type { DecideConflict } from './merge.js';
+import { type HashSecrets, secretsIn } from './names.js';
+import type { OldStore } from './old-store.js';
+import { type EncryptionOptions, isLongEnough, sealedCodec } from './seal.js';
 import type { UserId } from './user-entry.js';
 
 export interface RedisSessionStoreOptions {
@@ -48,6 +51,25 @@ export interface RedisSessionStoreOptions {
   readonly userId?: ((session: SessionData) => UserId | null | undefined) | undefined;
   /** How many sessions a user may have; a login above it ends the oldest. With `userId` only. Default: any number. */
   readonly maxSessionsPerUser?: number | undefined;
+  /**
+   * Keys hold an HMAC-SHA-256 of the session's id under this secret, so that who sees Redis has no one's cookie. A list
+   * rotates: the first is used, sessions under the others move when they are read. 32 random bytes or more each. `ids()`
+   * and `all()` then give hashes. Not set by default.
+   */
+  readonly hashIds?: HashSecrets;
+  /**
+   * Encrypts sessions with AES-256-GCM, after the serializer. What is in Redis unencrypted, under another key, another id or
+   * changed is no session then. Not set by default.
+   */
+  readonly encryption?: EncryptionOptions | undefined;
+  /** The most bytes a session may have in Redis; a save above fails with ERS_SESSION_TOO_LARGE. Default: no limit. */
+  readonly maxBytes?: number | undefined;
+  /**
+   * The store that had the sessions before, any express-session store. A session that is not here is looked for there once
+   * and moves; destroying one destroys it there too. While it fails, sessions that have not moved are unavailable
+   * (ERS_OLD_STORE_FAILED; `sessions()` answers as if Redis were down) and not gone. Not set by default.
+   */
+  readonly migrateFrom?: OldStore | undefined;
   /** How long one call to Redis may take, in milliseconds. Default 250. */
   readonly deadlineMs?: number | undefined;
 }
@@ -64,6 +86,12 @@ export function lifetimesOf(options: RedisSessionStoreOptions): Lifetimes {
     absoluteTtlMs,
     touchAfterMs,
   };
+}
+
+export function codecFor({ serializer, encryption, maxBytes }: RedisSessionStoreOptions): Codec {
+  const plain = codecOf(serializer ?? (JSON as Serializer));
+  const codec = encryption == null ? plain : sealedCodec(plain, encryption);
+  return maxBytes == null ? codec : limitedCodec(codec, maxBytes);
 }
 
 /** @throws SuiteError ERS_INVALID_OPTION */
@@ -87,9 +115,28 @@ export function requireSound(options: RedisSessionStoreOptions): RedisSessionSto
     throw invalidOption('userId', userId, 'Give a function: (session) => session.userId.');
   }
   if (maxSessionsPerUser != null) requireLimit(maxSessionsPerUser, userId);
+  requireSafe(options);
   return options;
 }
 
+function requireSafe({ hashIds, maxBytes, migrateFrom }: RedisSessionStoreOptions): void {
+  const secrets = secretsIn(hashIds);
+  if (hashIds != null && !(Array.isArray(secrets) && secrets.length > 0 && secrets.every(isLongEnough))) {
+    const remedy =
+      'Give a secret of 32 random bytes or more, or a list, the newest first: openssl rand -base64 32';
+    throw invalidOption('hashIds', SECRET, remedy);
+  }
+  if (maxBytes != null && !(Number.isInteger(maxBytes) && maxBytes > 0)) {
+    throw invalidOption('maxBytes', maxBytes, 'Give a whole number of bytes, at least 1.');
+  }
+  if (migrateFrom == null) return;
+  const { get, destroy } = migrateFrom as Partial<OldStore>;
+  if (typeof get === 'function' && typeof destroy === 'function') return;
+  throw invalidOption('migrateFrom', migrateFrom, 'Give an express-session store.');
+}
+
+/** In place of one in a message. */
+const SECRET = '***';
 const CONFLICT_WORDS: readonly unknown[] = ['last-write', 'reject'];
 
 function requireMs(

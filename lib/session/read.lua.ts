@@ -35,6 +35,11 @@ if not own then
   created, own = string.match(value, '^{"ers:created":(%d+),"cookie":{"originalMaxAge":([%w.+-]+)[,}]')
 end
 if not own then
+  -- Encrypted: see seal.ts.
+  created, own = string.match(value, '^ers1%.[%w_-]+%.(%d*)%.(%d*)%.')
+  if own == '' then own = fallback end
+end
+if not own then
   local isJson, session = pcall(cjson.decode, value)
   local cookie = isJson and type(session) == 'table' and session.cookie
   own = type(cookie) == 'table' and cookie.originalMaxAge

@@ -2,26 +2,31 @@
 import type { Session, SessionData } from 'express-session';
 import { type Guard, guardRedis } from '../core/guard.js';
 import { runScript } from '../core/script.js';
-import { type Codec, codecOf, type Entry, type Serializer } from './codec.js';
-import { contentsOf, Knowledge, type Known } from './known.js';
+import type { Codec } from './codec.js';
+import { contentsOf, FRESHLY_SAVED, Knowledge, NEVER_STORED } from './known.js';
 import {
   absoluteLeftMs,
-  type CookieLifetimeMs,
   cookieLifetimeMs,
   endsInMs,
   fallbackMs,
-  isLifetimeChanged,
   type Lifetimes,
   renewAtMsOf,
+  takeOverLifetime,
 } from './lifetime.js';
 import { conflictRule } from './merge.js';
-import { nameSessions, type SessionName, type SessionNames } from './names.js';
-import { DEFAULT_DEADLINE_MS, lifetimesOf, type RedisSessionStoreOptions } from './options.js';
+import { Migration } from './migration.js';
+import { nameSessions, type SessionName, type SessionNames, secretsIn } from './names.js';
+import { Notice, REFUSED, UNREADABLE } from './notice.js';
+import { type Source, sourceOf } from './old-store.js';
+import { codecFor, DEFAULT_DEADLINE_MS, lifetimesOf, type RedisSessionStoreOptions } from './options.js';
 import { readScript } from './read.lua.js';
-import { destroySession, type Saving, saveSession, setIf, sha1 } from './save.js';
+import { dateSession, destroySession, type Saving, saveSession } from './save.js';
 import { touchScript } from './touch.lua.js';
 import { Turns } from './turns.js';
 import { type Users, usersOf } from './users.js';
+
+/** The bytes, whether the script slid them, and for how long nobody had. */
+type Reply = [stored: Buffer, isSlid: number, idleMs?: number];
 
 export class Records {
   /** By the data that `read` returned, and by the session object that express-session made of it. */
@@ -33,14 +38,17 @@ export class Records {
   readonly #guard: Guard;
   readonly #turns = new Turns();
   readonly #saving: Saving;
+  readonly #migration: Migration | undefined;
+  readonly #unreadable = new Notice(UNREADABLE);
+  readonly #refused = new Notice(REFUSED);
   /** When sessions that are not stored yet began, in milliseconds since 1970. */
   readonly #begun = new WeakMap<object, number>();
 
   constructor(options: RedisSessionStoreOptions) {
-    const { client, deadlineMs = DEFAULT_DEADLINE_MS, serializer } = options;
+    const { client, deadlineMs = DEFAULT_DEADLINE_MS } = options;
     this.#guard = guardRedis(client, { feature: 'session', deadlineMs });
     this.#names = nameSessions(options, this.#guard.redis.keyPrefix);
-    this.codec = codecOf(serializer ?? (JSON as Serializer));
+    this.codec = codecFor(options);
     this.lifetimes = lifetimesOf(options);
     this.#saving = {
       guard: this.#guard,
@@ -50,27 +58,35 @@ export class Records {
       decideConflict: conflictRule(options.onConflict),
     };
     this.users = usersOf(options, this.#guard, this.#names, this.lifetimes);
+    this.#migration = this.#migrationFor(options);
   }
 
   async read(sid: string): Promise<SessionData | null> {
     const name = this.#names.of(sid);
-    const reply = await this.#fetch(name);
+    const migration = this.#migration;
+    const found = await this.#fetch(name);
+    const reply = found === null && migration ? await this.#adopt(migration, sid, name) : found;
     if (reply === null) return null;
     const [stored, isSlid, idleMs = 0] = reply;
-    const decoded = this.codec.decode(stored.toString());
+    const decoded = this.codec.decode(stored.toString(), name.id);
     // JSON answers at once; only a promise is worth a turn of the event loop.
     const entry = decoded instanceof Promise ? await decoded : decoded;
-    if (entry === undefined) return null;
+    if (entry === undefined) {
+      this.#unreadable.say();
+      return null;
+    }
     if (this.isOver(entry.createdMs)) return this.#end(sid);
     const { data, json } = entry;
-    const begun = this.#isUndated(entry) ? await this.#date(name, stored, entry) : { stored, ...entry };
+    const createdMs = entry.createdMs ?? this.#beginningOf(data);
+    const isDated = createdMs === entry.createdMs;
+    const bytes = isDated ? stored : await dateSession(this.#saving, name, { stored, data, createdMs });
     this.known.note(data, {
-      stored: begun.stored,
-      view: begun.stored,
+      stored: bytes,
+      view: bytes,
       contents: undefined,
       json,
       lifetimeMs: cookieLifetimeMs(data),
-      createdMs: begun.createdMs,
+      createdMs,
       user: this.users?.userAtLoad(data),
       idleMs,
       isSlid: isSlid === 1,
@@ -83,23 +99,25 @@ export class Records {
 
   /** The session as it is at this moment goes into the queue; what changes later needs another save. */
   async save(sid: string, session: SessionData): Promise<void> {
+    const name = this.#names.of(sid);
     const isLive = isOfRequest(session);
     const contents = isLive ? contentsOf(session) : '';
     const lifetimeMs = cookieLifetimeMs(session);
     const user = this.users?.userOf(session);
     const createdMs = this.known.of(session)?.createdMs ?? this.#beginningOf(session);
     const remainingMs = this.#saving.endsInMs(session, createdMs);
-    const encoded = Promise.resolve(this.codec.encode(session, { createdMs }));
+    const encoded = Promise.resolve(this.codec.encode(session, { createdMs, id: name.id }));
     // It may fail while this waits for its turn; it is awaited then.
     encoded.catch(() => {});
     await this.#turns.take(sid, async () => {
       const known = this.known.of(session);
       if (known?.isGone) return;
       const draft = { text: await encoded, createdMs, endsInMs: remainingMs, lifetimeMs };
-      const save = () => saveSession(this.#saving, this.#names.of(sid), draft, known);
+      const save = () => saveSession(this.#saving, name, draft, known);
       const users = remainingMs > 0 ? this.users : undefined;
       const saved = await (users?.saveWith(sid, session, user, known, save) ?? save());
       // Of plain data nobody can say later whether it is the same session still, so nothing is remembered of it.
+      if (saved === undefined && known === undefined) this.#refused.say();
       if (known === undefined && !isLive) return;
       if (saved === undefined) return this.known.note(session, { ...(known ?? NEVER_STORED), isGone: true });
       if (isLive) takeOverLifetime(session, lifetimeMs, saved.lifetimeMs);
@@ -117,8 +135,12 @@ export class Records {
     await this.#guard.run((redis) => runScript(redis, touchScript, [this.#names.of(sid).key], args));
   }
 
+  /** Returns whether there was one. */
   destroy(sid: string): Promise<boolean> {
-    return this.#turns.take(sid, () => destroySession(this.#guard, this.#names.of(sid)));
+    return this.#turns.take(sid, async () => {
+      const isDestroyed = await destroySession(this.#guard, this.#names.of(sid));
+      return (await this.#migration?.destroy(sid)) || isDestroyed;
+    });
   }
 
   /** The save or destroy of this id that is under way, undefined when none is. */
@@ -131,40 +153,47 @@ export class Records {
     return absoluteLeftMs(createdMs, this.lifetimes.absoluteTtlMs, Date.now()) <= 0;
   }
 
-  #fetch({ key, tombstone }: SessionName): Promise<[Buffer, number, number?] | null> {
+  #fetch({ key, tombstone }: SessionName): Promise<Reply | null> {
     const { slides, ttl, touchAfterMs, absoluteTtlMs = 0 } = this.lifetimes;
     const args = [slides ? fallbackMs(ttl) : 0, touchAfterMs, absoluteTtlMs, absoluteTtlMs && Date.now()];
     const reply = this.#guard.run((redis) =>
       runScript(redis, readScript, [key, tombstone], args.map(String), 'bytes'),
     );
-    return reply as Promise<[Buffer, number, number?] | null>;
+    return reply as Promise<Reply | null>;
+  }
+
+  #migrationFor(options: RedisSessionStoreOptions): Migration | undefined {
+    const { migrateFrom, hashIds } = options;
+    const older = secretsIn(hashIds).slice(1);
+    if (migrateFrom == null && older.length === 0) return undefined;
+    const ofOlder = older.map((secret) =>
+      new Records({ ...options, hashIds: secret, migrateFrom: undefined, userId: undefined }).#asSource(),
+    );
+    const sources = migrateFrom == null ? ofOlder : [...ofOlder, sourceOf(migrateFrom)];
+    return new Migration(sources, this.#saving, async (sid, data) => this.users?.noteMoved(sid, data));
+  }
+
+  async #adopt(migration: Migration, sid: string, name: SessionName): Promise<Reply | null> {
+    const stored = await migration.adopt(sid, name, (data) => this.#beginningOf(data));
+    // In none of the places: another process may have moved it since.
+    if (stored === undefined) return this.#fetch(name);
+    return stored && [stored, 1];
+  }
+
+  #asSource(): Source {
+    return {
+      read: async (sid) => {
+        const data = await this.read(sid);
+        return data && { data, createdMs: this.known.of(data)?.createdMs };
+      },
+      destroy: (sid) => this.destroy(sid),
+    };
   }
 
   /** Nobody gets to read it, whether or not Redis can be told to drop it. */
   async #end(sid: string): Promise<null> {
     await this.destroy(sid).catch(() => {});
     return null;
-  }
-
-  #isUndated({ createdMs }: Entry): boolean {
-    return createdMs === undefined && this.lifetimes.absoluteTtlMs !== undefined;
-  }
-
-  /** Writes down that the session begins now. Where that fails, or others save it meanwhile, the next read does. */
-  async #date(
-    name: SessionName,
-    stored: Buffer,
-    { data }: Entry,
-  ): Promise<{ stored: Buffer; createdMs: number }> {
-    const createdMs = Date.now();
-    try {
-      const text = await this.codec.encode(data, { createdMs });
-      const draft = { text, endsInMs: this.#saving.endsInMs(data, createdMs) };
-      const [outcome] = await setIf(this.#guard, name, draft, sha1(stored));
-      return { stored: outcome === 1 ? Buffer.from(text) : stored, createdMs };
-    } catch {
-      return { stored, createdMs };
-    }
   }
 
   #beginningOf(session: object): number | undefined {
@@ -175,37 +204,6 @@ export class Records {
   }
 }
 
-const NOTHING = Buffer.alloc(0);
-const FRESHLY_SAVED = {
-  json: undefined,
-  isSlid: true,
-  renewAtMs: Number.POSITIVE_INFINITY,
-  isSaved: true,
-  isGone: false,
-  idleMs: 0,
-} as const;
-const NEVER_STORED: Known = {
-  ...FRESHLY_SAVED,
-  stored: NOTHING,
-  view: NOTHING,
-  contents: '',
-  lifetimeMs: undefined,
-  createdMs: undefined,
-  user: undefined,
-  isSaved: false,
-};
-
 function isOfRequest(session: SessionData): session is Session & SessionData {
   return typeof (session as Partial<Session>).save === 'function';
-}
-
-/** After a merge the browser shall get the lifetime that is stored, unless the handler has set another by now. */
-function takeOverLifetime(
-  { cookie }: SessionData,
-  savedMs: CookieLifetimeMs,
-  storedMs: CookieLifetimeMs,
-): void {
-  if (!isLifetimeChanged(savedMs, storedMs) || isLifetimeChanged(savedMs, cookie?.originalMaxAge)) return;
-  cookie.maxAge = storedMs as number;
-  cookie.originalMaxAge = storedMs ?? null;
 }

@@ -84,7 +84,7 @@ async function replaceSession(saving: Saving, name: SessionName, draft: Draft, k
   const startedAt = performance.now();
   let current = known.stored;
   for (let tries = 0; tries < MIN_TRIES || performance.now() - startedAt <= saving.patienceMs; tries += 1) {
-    const next = current === known.view ? draft : await merge(saving, draft, known.view, current);
+    const next = current === known.view ? draft : await merge(saving, name.id, draft, known.view, current);
     if (next === undefined) return undefined;
     const [outcome, changed] = await setIf(saving.guard, name, next, sha1(current));
     if (outcome === GONE) return undefined;
@@ -100,10 +100,31 @@ async function replaceSession(saving: Saving, name: SessionName, draft: Draft, k
   );
 }
 
+/**
+ * Writes down when a session began that was stored without, and returns the bytes that are stored now. Where that fails, or
+ * others save it meanwhile, the next read does it.
+ */
+export async function dateSession(
+  { guard, codec, endsInMs }: Saving,
+  name: SessionName,
+  { stored, data, createdMs }: { stored: Buffer; data: SessionData; createdMs: number | undefined },
+): Promise<Buffer> {
+  try {
+    const text = await codec.encode(data, { createdMs, id: name.id });
+    const [outcome] = await setIf(guard, name, { text, endsInMs: endsInMs(data, createdMs) }, sha1(stored));
+    return outcome === SAVED ? Buffer.from(text) : stored;
+  } catch {
+    return stored;
+  }
+}
+
 /** However long they take: in an app that blocks itself, two round trips may take longer than the patience. */
 const MIN_TRIES = 3;
 
 const WHATEVER_IS_THERE = '';
+
+/** In place of what is replaced: nothing may be there. */
+export const NOTHING_IS_THERE = 'nothing';
 
 /** @param replaced the SHA-1 of the bytes to replace, or what the script knows besides. */
 export async function setIf(
@@ -131,19 +152,20 @@ function storedAs({ text, createdMs, lifetimeMs }: Draft): NonNullable<Saved> {
 /** Undefined when what is stored now is no session, or has ended: as good as gone. */
 async function merge(
   { codec, endsInMs, decideConflict }: Saving,
+  id: string,
   draft: Draft,
   view: Buffer,
   current: Buffer,
 ): Promise<Draft | undefined> {
   const [base, ours, theirs] = await Promise.all(
-    [view.toString(), draft.text, current.toString()].map((text) => codec.decode(text)),
+    [view.toString(), draft.text, current.toString()].map((text) => codec.decode(text, id)),
   );
   if (base === undefined || ours === undefined || theirs === undefined) return undefined;
   const merged = mergeSessions(base.data, ours.data, theirs.data, decideConflict);
   const createdMs = Math.min(draft.createdMs ?? NEVER, theirs.createdMs ?? NEVER);
-  const particulars = { createdMs: createdMs === NEVER ? undefined : createdMs };
+  const particulars = { id, createdMs: createdMs === NEVER ? undefined : createdMs };
   return {
-    ...particulars,
+    createdMs: particulars.createdMs,
     text: await codec.encode(merged, particulars),
     endsInMs: endsInMs(merged, particulars.createdMs),
     lifetimeMs: cookieLifetimeMs(merged),
@@ -151,6 +173,6 @@ async function merge(
 }
 
 /** As `redis.sha1hex` has it. A checksum that tells versions apart, no protection. */
-export function sha1(bytes: Buffer): string {
+function sha1(bytes: Buffer): string {
   return createHash('sha1').update(bytes).digest('hex');
 }

@@ -1,7 +1,6 @@
 /** What one response owes its session before it may leave. */
 import type { ServerResponse } from 'node:http';
 import type { Session, SessionData, Store } from 'express-session';
-import { hasCode, isRedisTrouble } from '../core/errors.js';
 import { keepPrivate } from '../core/private-response.js';
 import { insecureCookie, isSecure, mayBeSecure } from './cookie.js';
 import { setGivenHeaders } from './given-headers.js';
@@ -11,6 +10,7 @@ import { type CookieLifetimeMs, cookieLifetimeMs, isLifetimeChanged } from './li
 import type { SessionRequest } from './request.js';
 import type { SessionsSettings } from './settings.js';
 import { RedisSessionStore } from './store.js';
+import { isTemporary } from './unavailable.js';
 
 /** The sessions that express-session made because it found none. */
 export type Generated = Pick<WeakSet<object>, 'has'>;
@@ -137,7 +137,7 @@ export class SessionGate implements Gate {
       if (isRenewal) this.#renewal = 'done';
     } catch (error) {
       // The session is as it was and stays readable; the next response may try again.
-      if (!isRenewal || !(isRedisTrouble(error) || hasCode(error, 'ERS_SESSION_CONFLICT'))) throw error;
+      if (!isRenewal || !isTemporary(error)) throw error;
       this.#renewal = 'failed';
     }
   }

@@ -133,6 +133,12 @@ export class Users {
     this.#write(this.#backgroundIndex, sid, session, user).catch(() => {});
   }
 
+  /** It has come from another store, or by another name. */
+  async noteMoved(sid: string, session: SessionData): Promise<void> {
+    const user = this.userAtLoad(session);
+    if (user !== undefined) await this.#write(this.#index, sid, session, user);
+  }
+
   async list(id: UserId, currentSid: string | undefined): Promise<UserSession[]> {
     const user = userName(id);
     const current = currentSid === undefined ? undefined : handleOf(currentSid);
