@@ -14,6 +14,7 @@ import {
   cookieOf,
   idIn,
   load,
+  muteWarnings,
   PATIENT,
   plant,
   SECRET,
@@ -30,7 +31,7 @@ let prefix: string;
 beforeEach(async () => {
   client = await connect();
   prefix = `${uniqueNamespace()}:`;
-  jest.spyOn(console, 'warn').mockImplementation(() => {});
+  muteWarnings();
 });
 
 const storeWith = (options: Partial<RedisSessionStoreOptions>) =>

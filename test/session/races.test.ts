@@ -17,6 +17,7 @@ import {
   commonActs,
   cookieOf,
   load,
+  muteWarnings,
   PATIENT,
   plant,
   SECRET,
@@ -34,6 +35,7 @@ let prefix: string;
 let key: string;
 
 beforeEach(async () => {
+  muteWarnings();
   client = await connect();
   prefix = `${uniqueNamespace()}:`;
   key = `${prefix}id`;

@@ -39,7 +39,9 @@ describe('read', () => {
     ['7', 0, A_MINUTE],
   ])('of %s says %i and leaves %i ms', async (text, isSlid, ttlMs) => {
     await client.set(key, text, { PX: A_MINUTE });
-    expect(await read(2 * AN_HOUR)).toEqual([text, isSlid]);
+    const [value, slid, idleMs = 0] = (await read(2 * AN_HOUR)) as [string, number, number?];
+    expect([value, slid]).toEqual([text, isSlid]);
+    expect(Math.abs(idleMs - (ttlMs - A_MINUTE))).toBeLessThan(10_000);
     const left = await client.pTTL(key);
     expect(left).toBeGreaterThan(ttlMs - 10_000);
     expect(left).toBeLessThanOrEqual(ttlMs);

@@ -1,5 +1,6 @@
 /** A small app on sessions, the signed cookies of its browsers, and sessions as they stand in Redis. */
 import { createHmac } from 'node:crypto';
+import { jest } from '@jest/globals';
 import type { RedisStore } from 'connect-redis';
 import express, {
   type Express,
@@ -122,6 +123,12 @@ export const base64 = {
   parse: (text: string) => JSON.parse(Buffer.from(text, 'base64').toString()),
   stringify: (data: object) => Buffer.from(JSON.stringify(data)).toString('base64'),
 };
+
+/** For tests that put into Redis what the store warns of. */
+export function muteWarnings(): void {
+  const warn = jest.spyOn(console, 'warn').mockImplementation(() => {});
+  onTestEnd(() => warn.mockRestore());
+}
 
 /** A promise and what resolves it, to stop one request where a test wants it. */
 export function barrier(): { readonly passed: Promise<void>; open(): void } {

@@ -5,13 +5,24 @@ import expressSession from 'express-session';
 import { asSession, cookieOf as soundCookieOf } from '../../lib/session/entry.js';
 import { serve } from '../support/http.js';
 import { connect, type TestClient, uniqueNamespace } from '../support/redis.js';
-import { A_MINUTE, AN_HOUR, appWith, commonActs, cookieOf, PATIENT, SECRET, stored } from './support.js';
+import {
+  A_MINUTE,
+  AN_HOUR,
+  appWith,
+  commonActs,
+  cookieOf,
+  muteWarnings,
+  PATIENT,
+  SECRET,
+  stored,
+} from './support.js';
 
 let client: TestClient;
 let prefix: string;
 let key: string;
 
 beforeEach(async () => {
+  muteWarnings();
   client = await connect();
   prefix = `${uniqueNamespace()}:`;
   key = `${prefix}id`;

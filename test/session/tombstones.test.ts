@@ -5,7 +5,7 @@ import { RedisSessionStore } from 'express-redis-suite/session';
 import type { SessionData } from 'express-session';
 import { connect, type TestClient, uniqueNamespace } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
-import { AN_HOUR, type AnySession, load, PATIENT, plant, save, stored } from './support.js';
+import { AN_HOUR, type AnySession, load, muteWarnings, PATIENT, plant, save, stored } from './support.js';
 
 let client: TestClient;
 let prefix: string;
@@ -14,6 +14,7 @@ let ours: RedisSessionStore;
 let theirs: RedisStore;
 
 beforeEach(async () => {
+  muteWarnings();
   client = await connect();
   prefix = `${uniqueNamespace()}:`;
   key = `${prefix}id`;
