@@ -6,8 +6,9 @@ import { warnInProcessOnly } from '../core/in-process.js';
 import { spellId } from '../core/keys.js';
 import { shouldRefreshEarly } from '../fill/early-refresh.js';
 import { type Filled, Filler } from '../fill/fill.js';
+import { memoryTier } from '../fill/memory.js';
 import { memoryFillStore } from '../fill/memory-store.js';
-import { redisFillStore } from '../fill/redis-store.js';
+import { changesChannel, redisFillStore } from '../fill/redis-store.js';
 import type { FillStore, Found } from '../fill/store.js';
 import type { FindRequest, Use } from '../fill/usable.js';
 import { tagId, Writers } from '../fill/writers.js';
@@ -90,11 +91,20 @@ export class Context {
   }
 }
 
-function openStore({ client, deadlineMs, maxBytes, keyPrefix }: ResolvedOptions): FillStore {
+function openStore({ client, deadlineMs, maxBytes, memory, keyPrefix }: ResolvedOptions): FillStore {
   if (client === undefined) {
     warnInProcessOnly('cache-aside');
     return memoryFillStore({ maxBytes });
   }
   const guard = guardRedis(client, { feature: 'cache-aside', deadlineMs });
-  return redisFillStore(guard, { tagPrefix: `${keyPrefix}#` });
+  const tagPrefix = `${keyPrefix}#`;
+  const shared = redisFillStore(guard, { tagPrefix });
+  if (memory === undefined) return shared;
+  const isFresh = ({ bytes, isExpired }: Found) => !isExpired && shared.now() < timesOf(bytes).freshUntilMs;
+  return memoryTier(shared, {
+    guard,
+    channel: changesChannel(tagPrefix),
+    maxBytes: memory.maxBytes,
+    isFresh,
+  });
 }

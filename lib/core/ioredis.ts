@@ -22,8 +22,8 @@ type IoredisCommands = IoredisClient & { readonly options?: { readonly keyPrefix
     Command
   >;
 type IoredisSubscriber = IoredisCommands & {
-  duplicate(): IoredisSubscriber;
-  subscribe(channel: string): Promise<unknown>;
+  duplicate(overrides: { readonly enableOfflineQueue: boolean }): IoredisSubscriber;
+  subscribe(...channels: string[]): Promise<unknown>;
   disconnect(): void;
 };
 type IoredisCluster = IoredisCommands & {
@@ -61,31 +61,49 @@ export function fromIoredis(given: IoredisClient): Redis {
     scan: (pattern, count) => scanNodes(client, pattern, count),
     latestTimeUs: async () =>
       Math.max(...(await Promise.all(mastersOf(client).map((node) => node.time()))).map(timeUs)),
-    subscribe: (channel, onMessage) => subscribe(client as IoredisSubscriber, channel, onMessage),
+    subscribe: (channels, onMessage, onLost = ignore) =>
+      subscribe(client as IoredisSubscriber, { channels, onMessage, onLost }),
   };
 }
 
-/** A subscribed connection takes no other commands, so it is one of its own, closed with the user's. */
+interface Subscription {
+  readonly channels: readonly string[];
+  readonly onMessage: (message: string, channel: string) => void;
+  readonly onLost: () => void;
+}
+
+/**
+ * A subscribed connection takes no other commands, so it is one of its own, closed with the user's. Of a cluster it is one
+ * to any master, for a message reaches all: ioredis' own subscriber does not tell when it loses its connection.
+ */
 async function subscribe(
   client: IoredisSubscriber,
-  channel: string,
-  onMessage: (message: string) => void,
+  { channels, onMessage, onLost }: Subscription,
 ): Promise<() => Promise<void>> {
   let isListening = true;
-  const beside = client.duplicate();
+  const masters = mastersOf(client) as IoredisSubscriber[];
+  const chosen = masters[Math.floor(Math.random() * masters.length)] ?? client;
+  // Its subscription waits for the connection; a user may have switched that off for commands.
+  const beside = chosen.duplicate({ enableOfflineQueue: true });
   beside.on('error', ignore);
-  beside.on('message', function hear(_channel: string, message: string) {
+  beside.on('close', onLost);
+  beside.on('message', function hear(channel: string, message: string) {
     // Messages that lie in the socket already would still be delivered after the end.
-    if (isListening) onMessage(message);
+    if (isListening) onMessage(message, channel);
   });
-  const closeToo = () => beside.disconnect();
-  client.on('end', closeToo);
-  await beside.subscribe(channel);
-  return async function unsubscribe() {
+  async function unsubscribe() {
     isListening = false;
-    client.off('end', closeToo);
+    client.off('end', unsubscribe);
     beside.disconnect();
-  };
+  }
+  client.on('end', unsubscribe);
+  try {
+    await beside.subscribe(...channels);
+  } catch (error) {
+    await unsubscribe();
+    throw error;
+  }
+  return unsubscribe;
 }
 
 function mastersOf(client: IoredisCommands): readonly IoredisCommands[] {

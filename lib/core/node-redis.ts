@@ -38,13 +38,13 @@ interface NodeRedisCommands extends NodeRedisClient {
   ): Promise<{ cursor: string; keys: string[] }>;
 }
 
-type Listener = (message: string) => void;
+type Listener = (message: string, channel: string) => void;
 
 /** A client that can listen: single, cluster or sentinel. */
 interface NodeRedisSubscriber extends NodeRedisCommands {
   connect(): Promise<unknown>;
-  subscribe(channel: string, listener: Listener): Promise<unknown>;
-  unsubscribe(channel: string, listener: Listener): Promise<unknown>;
+  subscribe(channels: string[], listener: Listener): Promise<unknown>;
+  unsubscribe(channels: string[], listener: Listener): Promise<unknown>;
   duplicate(): NodeRedisSubscriber;
   destroy(): unknown;
 }
@@ -103,7 +103,8 @@ export function fromNodeRedis(client: NodeRedisClient): Redis {
       for await (const node of nodesOf(text)) times.push(timeUs(await node.eval(TIME_LUA, NO_KEYS)));
       return Math.max(...times);
     },
-    subscribe: (channel, onMessage) => subscribe(client as NodeRedisSubscriber, channel, onMessage),
+    subscribe: (channels, onMessage, onLost = ignore) =>
+      subscribe(client as NodeRedisSubscriber, { channels: [...channels], onMessage, onLost }),
   };
 }
 
@@ -118,24 +119,32 @@ function withOptions(client: NodeRedisClient, typeMapping: Record<number, unknow
   return Object.create(client, { commandOptions: { value: commandOptions } }) as NodeRedisCommands;
 }
 
+interface Subscription {
+  readonly channels: string[];
+  readonly onMessage: Listener;
+  readonly onLost: () => void;
+}
+
 async function subscribe(
   client: NodeRedisSubscriber,
-  channel: string,
-  onMessage: Listener,
+  subscription: Subscription,
 ): Promise<() => Promise<void>> {
   const isShared = 'masters' in client || 'getMasterNode' in client;
-  if (!isShared) return subscribeBeside(client, channel, onMessage);
-  await client.subscribe(channel, onMessage);
+  if (!isShared) return subscribeBeside(client, subscription);
+  const { channels, onMessage, onLost } = subscription;
+  await client.subscribe(channels, onMessage);
+  // They do not tell which of their connections it was.
+  client.on('error', onLost);
   return async function unsubscribe() {
-    if (client.isOpen) await client.unsubscribe(channel, onMessage);
+    client.off('error', onLost);
+    if (client.isOpen) await client.unsubscribe(channels, onMessage);
   };
 }
 
 /** A subscribed connection takes no other commands under RESP 2, so it is one of its own, closed with the user's. */
 async function subscribeBeside(
   client: NodeRedisSubscriber,
-  channel: string,
-  onMessage: Listener,
+  { channels, onMessage, onLost }: Subscription,
 ): Promise<() => Promise<void>> {
   const beside = isPool(client) ? await client.execute((member) => member.duplicate()) : client.duplicate();
   const close = () => {
@@ -144,10 +153,15 @@ async function subscribeBeside(
   };
   // A client that is recycled ends and is open again at once.
   const closeToo = () => void setImmediate(() => client.isOpen || close());
-  beside.on('error', ignore);
+  for (const event of ['error', 'reconnecting', 'end']) beside.on(event, onLost);
   client.on('end', closeToo);
-  await beside.connect();
-  await beside.subscribe(channel, onMessage);
+  try {
+    await beside.connect();
+    await beside.subscribe(channels, onMessage);
+  } catch (error) {
+    close();
+    throw error;
+  }
   return async () => close();
 }
 

@@ -38,10 +38,15 @@ export interface Redis {
   /** Keys that match a glob pattern, page by page, from every master of a cluster. */
   scan(pattern: string, count: number): AsyncIterable<string[]>;
   /**
-   * Listens on a channel until the returned function is called or the user closes the client. Resolves once Redis has
-   * confirmed it, however long that takes; reconnects by itself, but what is published meanwhile is lost.
+   * Listens on channels until the returned function is called or the user closes the client. Resolves once Redis has
+   * confirmed it, however long that takes. Reconnects by itself, but for ioredis clusters; what is published meanwhile is
+   * lost, and `onLost` called once that may have been so.
    */
-  subscribe(channel: string, onMessage: (message: string) => void): Promise<() => Promise<void>>;
+  subscribe(
+    channels: readonly string[],
+    onMessage: (message: string, channel: string) => void,
+    onLost?: () => void,
+  ): Promise<() => Promise<void>>;
 }
 
 /** The reply of TIME, seconds and microseconds. */

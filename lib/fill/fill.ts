@@ -75,7 +75,7 @@ export class Filler {
         this.#fills.begin(request.key, (rules) => this.#fill(request, usable, rules, giveUpAt));
       if (isUnderWay || usable?.use === 'due') request.onWait();
       if (usable?.use === 'due') {
-        if (!isUnderWay) begin();
+        if (flight === undefined) begin();
         return { value: usable.value, outcome: 'hit' };
       }
       if (usable !== undefined) {
@@ -109,9 +109,16 @@ export class Filler {
     return this.#store.read(key, [field]).catch(passTrouble);
   }
 
-  async #getInOutage<Value>({ key, load, read, onWait }: FillRequest<Value>): Promise<Filled<Value>> {
-    const { loaded, isShared } = await this.#pastStore.loadInOutage(key, load, onWait);
-    return { value: read(loaded.value), outcome: isShared ? 'shared' : 'bypass' };
+  async #getInOutage<Value>(request: FillRequest<Value>): Promise<Filled<Value>> {
+    const { key, field, load, read, onWait } = request;
+    try {
+      const { loaded, isShared } = await this.#pastStore.loadInOutage(key, load, onWait);
+      return { value: read(loaded.value), outcome: isShared ? 'shared' : 'bypass' };
+    } catch (error) {
+      const known = usableIn(request, this.#store.lastKnown?.(key, field));
+      if (known === undefined) throw error;
+      return { value: known.value, outcome: 'stale' };
+    }
   }
 
   /** What lands in time for one who has a stale value; a load that fails is as good as none. */
@@ -148,7 +155,8 @@ export class Filler {
       if (performance.now() > giveUpAt) break;
 
       // Half of the pause is chance, so that waiting processes do not ask in step.
-      await sleep(pauseMs * (0.5 + Math.random() / 2), undefined, { ref: false });
+      const randomMs = pauseMs * (0.5 + Math.random() / 2);
+      await (this.#store.changeOf?.(request.key, randomMs) ?? sleep(randomMs, undefined, { ref: false }));
       const reading = await this.#look(request);
       if (reading === undefined || reading.isMarked) break;
       const found = usableIn(request, reading.values[0]);

@@ -1,7 +1,16 @@
 /** What all scripts of the fill store share: how a key's hash is read, and what its bookkeeping fields mean. */
 
-/** The time in microseconds, by which purges and the loads they concern are told apart; `%.0f` keeps all 16 digits. */
+/**
+ * The time in microseconds, by which purges and the loads they concern are told apart; `%.0f` keeps all 16 digits. And
+ * the message about what a script changes: scripts that change what others may have copied get its channel and its text
+ * as their last two arguments.
+ */
 export const clockLua = `
+-- To whoever keeps copies, and whoever waits. Who has no right to publish can still be cached for.
+local function announce()
+  redis.pcall('PUBLISH', ARGV[#ARGV - 1], ARGV[#ARGV])
+end
+
 local function now_us()
   local time = redis.call('TIME')
   return time[1] * 1000000 + time[2]
@@ -55,6 +64,7 @@ end
 -- write is the one that maxmemory refuses, and it never refuses this one.
 local function keep_only_marks(key, live, is_contended)
   redis.call('UNLINK', key)
+  announce()
   if #live == 0 then return end
   local words, longest = {}, 0
   if is_contended then words[1] = '!' end
@@ -69,6 +79,7 @@ end
 -- One field's shorter life never cuts another's short.
 local function store_value(key, field, value, ttl_ms, tags, since)
   redis.call('HSET', key, field, value)
+  announce()
   redis.call('HDEL', key, 'lease:' .. field, 'tags:' .. field, 'expired:' .. field, 'mark')
   local is_alone = redis.call('HLEN', key) == 1
   if tags ~= '' then redis.call('HSET', key, 'tags:' .. field, string.format('%.0f %s', since, tags)) end

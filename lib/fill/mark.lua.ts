@@ -75,5 +75,6 @@ for _, field in ipairs(redis.call('HKEYS', key)) do
     has_value = 1
   end
 end
+announce()
 return has_value
 `);

@@ -17,16 +17,27 @@ export interface RedisFillStoreOptions {
   readonly tagPrefix: string;
 }
 
+/** Where every change is published: `k` and the key, or `t` and the tag as it is spelled. */
+export function changesChannel(tagPrefix: string): string {
+  return `${tagPrefix}changes`;
+}
+
 type What = readonly [field: string, value: RedisArgument];
 
 /** Every call goes through `guard`, and rejects as it does (ERS_REDIS_UNAVAILABLE, ERS_REDIS_REFUSED). */
 export function redisFillStore(guard: Guard, { tagPrefix }: RedisFillStoreOptions): FillStore {
   const clock = new RedisClock();
   const reader = new RedisReader(guard, clock, tagPrefix);
+  const channel = changesChannel(tagPrefix);
   const isCluster = guard.redis.hasManyNodes;
 
   function run(script: Script, keys: readonly string[], args: readonly RedisArgument[], reply?: ReplyType) {
     return guard.run((redis) => runScript(redis, script, keys, args, reply));
+  }
+
+  /** A script that tells what it changes. */
+  function change(script: Script, keys: readonly string[], args: readonly RedisArgument[]) {
+    return run(script, keys, [...args, channel, `k${keys[0]}`]);
   }
 
   async function says1(script: Script, key: string, args: readonly RedisArgument[]): Promise<boolean> {
@@ -44,13 +55,13 @@ export function redisFillStore(guard: Guard, { tagPrefix }: RedisFillStoreOption
     const { ttlMs, tags = [], limit } = by.keeping;
     const names = [...new Set(tags.map(spellTag))];
     const records = names.map((name) => tagPrefix + name);
-    const limits = limit === undefined ? [] : [String(limit.maxValues), limit.spare];
+    const limits = limit === undefined ? ['', ''] : [String(limit.maxValues), limit.spare];
     const args = [field, value, wholeMs(ttlMs), names.join(' '), by.token, String(by.since), ...limits];
-    if (!isCluster || records.length === 0) return (await run(script, [key, ...records], args)) === 1;
+    if (!isCluster || records.length === 0) return (await change(script, [key, ...records], args)) === 1;
 
     const isGone = () => Promise.all(records.map((record) => isTagGone(record, by)));
     if ((await isGone()).includes(true)) return false;
-    if ((await run(script, [key], args)) !== 1) return false;
+    if ((await change(script, [key], args)) !== 1) return false;
     return !(await isGone()).includes(true);
   }
 
@@ -63,13 +74,15 @@ export function redisFillStore(guard: Guard, { tagPrefix }: RedisFillStoreOption
   }
 
   async function unmark(key: string, token: string): Promise<void> {
-    await run(unmarkScript, [key], ['', '', '0', '', token, '0']);
+    await change(unmarkScript, [key], ['', '', '0', '', token, '0']);
   }
 
   async function changeTag(tag: string, act: string, token = '', markMs = 0): Promise<void> {
     // Loads began by the clock of whichever node has their key.
     const now = isCluster ? await latestTimeUs() : 0;
-    await run(purgeTagScript, [tagPrefix + spellTag(tag)], [act, String(now), token, String(markMs)]);
+    const name = spellTag(tag);
+    const args = [act, String(now), token, String(markMs), channel, `t${name}`];
+    await run(purgeTagScript, [tagPrefix + name], args);
   }
 
   return {
@@ -114,18 +127,18 @@ export function redisFillStore(guard: Guard, { tagPrefix }: RedisFillStoreOption
       return store(putScript, key, [field, value], { keeping, token: '', since });
     },
 
-    drop: (key) => says1(dropScript, key, []),
+    drop: async (key) => (await change(dropScript, [key], [])) === 1,
 
-    expire: (key) => says1(expireScript, key, []),
+    expire: async (key) => (await change(expireScript, [key], [])) === 1,
 
     async mark(key, token, markMs) {
-      const since = Number(await run(markScript, [key], [token, wholeMs(markMs), 'new']));
+      const since = Number(await change(markScript, [key], [token, wholeMs(markMs), 'new']));
       clock.learn(since);
       return { key, token, since };
     },
 
     async keepMark(key, token, markMs) {
-      await run(markScript, [key], [token, wholeMs(markMs), 'kept']);
+      await change(markScript, [key], [token, wholeMs(markMs), 'kept']);
     },
 
     unmark,

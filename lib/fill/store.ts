@@ -115,4 +115,8 @@ export interface FillStore {
   markTag(tag: string, token: string, markMs: number): Promise<void>;
   /** Ends one writer's mark on a tag; what began before is gone. */
   unmarkTag(tag: string, token: string): Promise<void>;
+  /** What this process saw last, where it keeps copies: perhaps changed since, for want of anything better. */
+  lastKnown?(key: string, field: string): Found | null;
+  /** Resolves when somebody has changed the key, where that is heard of, and else after so long. */
+  changeOf?(key: string, withinMs: number): Promise<void>;
 }

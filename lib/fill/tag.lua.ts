@@ -81,6 +81,7 @@ if act == 'expire' then tag.soft = math.max(tag.soft, now) else tag.hard = math.
 if act == 'mark' then tag.marks[token] = now + mark_ms * 1000 end
 if act == 'unmark' then tag.marks[token] = nil end
 write_tag(key, tag, math.max(redis.call('PTTL', key), LONGEST_FILL_MS, mark_ms))
+announce()
 return 1
 `);
 

@@ -114,12 +114,12 @@ describe.each(clientKinds)('$name', (kind) => {
     const heard: string[] = [];
     const publish = (message: string) =>
       redis.eval(`return redis.call('PUBLISH', ARGV[1], ARGV[2])`, [channel], [channel, message], 'text');
-    const stop = await redis.subscribe(channel, (message) => heard.push(message));
+    const stop = await redis.subscribe([channel], (message) => heard.push(message));
     await publish('one');
     await eventually(() => expect(heard).toEqual(['one']));
     await stop();
     const others: string[] = [];
-    onTestEnd(await redis.subscribe(channel, (message) => others.push(message)));
+    onTestEnd(await redis.subscribe([channel], (message) => others.push(message)));
     await publish('two');
     await eventually(() => expect(others).toEqual(['two']));
     expect(heard).toEqual(['one']);

@@ -106,7 +106,7 @@ test('a duplicate may block, and a subscription be silent, for longer than a con
   const { client } = await connected();
   const redis = redisOf(client);
   const heard: string[] = [];
-  const stop = await redis.subscribe('channel', (message) => heard.push(message));
+  const stop = await redis.subscribe(['channel'], (message) => heard.push(message));
   const blocking = client.duplicate();
   blocking.on('error', () => {});
   onTestEnd(() => blocking.destroy());
