@@ -5,12 +5,14 @@ import type { Plan, Result, Verdict } from './plan.js';
 import { rateLimitPlan } from './rate-limit/plan.js';
 import { connect } from './redis-view.js';
 import { circumstancesOf, spellCircumstances, spellResult, spellVerdicts } from './report.js';
+import { responseCachePlan } from './response-cache/plan.js';
 import { sessionPlan } from './session/plan.js';
 import { suitePlan } from './suite/plan.js';
 
 const PLANS: Readonly<Record<string, Plan>> = {
   'cache-aside': cacheAsidePlan,
   'rate-limit': rateLimitPlan,
+  'response-cache': responseCachePlan,
   session: sessionPlan,
   suite: suitePlan,
 };
