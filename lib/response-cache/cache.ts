@@ -41,6 +41,7 @@ export function openCache(settings: Settings): Cache {
     vary: unionOf(selectingNames(selection)),
     maxVariants,
     ignoresLanguageOrder: rules.profile === 'rfc9111',
+    readsOwnMemory: settings.client === undefined,
   });
   const flights = createFlights({ landingMs: deadlineMs });
 

@@ -25,8 +25,8 @@ export type Ready = Serving & { readonly isDue: boolean };
 export function readyNow(cache: Cache, visit: Visit, entry: Entry, use: Use | undefined): Ready | undefined {
   const { rules, beta } = cache.settings;
   if (use?.may === 'serve')
-    return { ...use, isDue: isEarlyFor(entry, use, beta) && mayRenewBehind(cache, visit) };
-  if (!mayRenewBehind(cache, visit)) return undefined;
+    return { ...use, isDue: isEarlyFor(entry, use, beta) && mayRenewBehind(cache, visit, entry) };
+  if (!mayRenewBehind(cache, visit, entry)) return undefined;
   const stale = useStale(entry, visit.headers, rules, Date.now(), 'while-revalidate');
   return stale && { ...stale, isDue: true };
 }

@@ -25,10 +25,15 @@ const OF_THE_TARGET = ['host', 'x-forwarded-host', 'x-forwarded-proto'] as const
 
 /**
  * Whether there is an app to ask, and it did not answer our last request for this page elsewhere. Nobody's cookies go
- * with a request of ours.
+ * with a request of ours: it has no session.
  */
-export function mayRenewBehind({ unreachable }: Cache, { req, key, headers }: Visit): boolean {
-  return headers === req.headers && outermostApp(req) !== undefined && !unreachable.has(key);
+export function mayRenewBehind(
+  { unreachable }: Cache,
+  { req, key, headers }: Visit,
+  { vary }: Entry,
+): boolean {
+  const isSomebodys = headers !== req.headers || vary.includes('cookie') || vary.includes('authorization');
+  return !isSomebodys && outermostApp(req) !== undefined && !unreachable.has(key);
 }
 
 /** One renewal per page and variant at a time over all processes; never fails. */

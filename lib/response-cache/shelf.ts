@@ -52,6 +52,8 @@ export interface ShelfOptions {
   readonly vary: VaryNames;
   readonly maxVariants: number;
   readonly ignoresLanguageOrder: boolean;
+  /** The same bytes come from the store more than once. */
+  readonly readsOwnMemory: boolean;
 }
 
 type Forgetting = 'drop' | 'expire' | 'purgeTag' | 'expireTag';
@@ -64,7 +66,8 @@ const LEASE_MS = 4_000;
 const MAX_REMEMBERED = 10_000;
 const MAX_OWED_TAGS = 1_000;
 
-export function openShelf({ store, vary: always, maxVariants, ignoresLanguageOrder }: ShelfOptions): Shelf {
+export function openShelf(options: ShelfOptions): Shelf {
+  const { store, vary: always, maxVariants, ignoresLanguageOrder, readsOwnMemory } = options;
   const limit = { maxValues: maxVariants, spare: VARY_FIELD };
   const remembered = new LRUCache<string, VaryNames>({ max: MAX_REMEMBERED });
   /** What could not be forgotten while Redis was away. */
@@ -72,6 +75,13 @@ export function openShelf({ store, vary: always, maxVariants, ignoresLanguageOrd
   const owedTags = new LRUCache<string, Forgetting>({ max: MAX_OWED_TAGS });
   const fieldFor = (names: VaryNames, headers: IncomingHttpHeaders) =>
     variantField(names, headers, ignoresLanguageOrder);
+
+  const decodeBytes = readsOwnMemory ? rememberingDecoder() : decodeEntry;
+
+  function decode(value: Value | null | undefined, variant: string): Pick<Found, 'entry' | 'isExpired'> {
+    if (!value) return { entry: undefined, isExpired: false };
+    return { entry: decodeBytes(value.bytes, variant), isExpired: value.isExpired };
+  }
 
   async function find(key: string, headers: IncomingHttpHeaders): Promise<Found> {
     await payDebts(key);
@@ -185,7 +195,14 @@ function isHard(act: Forgetting | undefined): boolean {
   return act === 'drop' || act === 'purgeTag';
 }
 
-function decode(value: Value | null | undefined, variant: string): Pick<Found, 'entry' | 'isExpired'> {
-  if (!value) return { entry: undefined, isExpired: false };
-  return { entry: decodeEntry(value.bytes, variant), isExpired: value.isExpired };
+/** What a process reads again and again from its own memory is decoded once. */
+function rememberingDecoder(): typeof decodeEntry {
+  const decoded = new WeakMap<Buffer, { readonly variant: string; readonly entry: Entry | undefined }>();
+  return function decodeOnce(bytes, variant) {
+    const known = decoded.get(bytes);
+    if (known?.variant === variant) return known.entry;
+    const entry = decodeEntry(bytes, variant);
+    decoded.set(bytes, { variant, entry });
+    return entry;
+  };
 }

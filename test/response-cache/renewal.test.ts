@@ -301,6 +301,16 @@ describe('a page is validated before it is served', () => {
     expect([isHit(own), own.text]).toEqual([false, 'run 2']);
   });
 
+  it('where cookies choose between its variants: a request of ours has no session', async () => {
+    const site = await expressSite(await redisOptions(), (req, res, run) =>
+      res
+        .writeHead(200, { 'Cache-Control': `public, ${SWR}`, Age: '5', Vary: 'Cookie' })
+        .end(`${req.headers.cookie} ${run}`),
+    );
+    await filled(site, { cookie: 'sid=1' });
+    expect((await site.get('/', { cookie: 'sid=1' })).text).toBe('sid=1 2');
+  });
+
   it('where the key tells users apart that the request cannot tell', async () => {
     const site = await expressSite(
       { ...(await redisOptions()), key: (req) => `user ${req.headers['x-user']}` },
