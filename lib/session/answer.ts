@@ -41,3 +41,10 @@ export function answerAtOnce(cb: Callback | undefined): Promise<null> {
   cb?.(null, null);
   return Promise.resolve(null);
 }
+
+/** What calls back, as a promise. */
+export function promised(act: (done: (error: unknown) => void) => unknown): Promise<void> {
+  return new Promise((resolve, reject) => {
+    act((error) => (error ? reject(error) : resolve()));
+  });
+}

@@ -1,6 +1,7 @@
 /** Logging in and out, in the one order that is safe. */
 import type { IncomingMessage } from 'node:http';
 import type { Session, SessionData } from 'express-session';
+import { promised } from './answer.js';
 import type { SessionRequest } from './request.js';
 import { RedisSessionStore } from './store.js';
 
@@ -52,10 +53,4 @@ function sessionOf(req: IncomingMessage): Session {
   if (!session)
     throw new TypeError('login: this request has no session. Put sessions() before this handler.');
   return session;
-}
-
-function promised(act: (done: (error: unknown) => void) => unknown): Promise<void> {
-  return new Promise((resolve, reject) => {
-    act((error) => (error ? reject(error) : resolve()));
-  });
 }

@@ -21,7 +21,7 @@ import { type Source, sourceOf } from './old-store.js';
 import { codecFor, DEFAULT_DEADLINE_MS, lifetimesOf, type RedisSessionStoreOptions } from './options.js';
 import { readScript } from './read.lua.js';
 import { dateSession, destroySession, type Saving, saveSession } from './save.js';
-import { touchScript } from './touch.lua.js';
+import { NO_SESSION, touchScript } from './touch.lua.js';
 import { Turns } from './turns.js';
 import { type Users, usersOf } from './users.js';
 
@@ -127,12 +127,16 @@ export class Records {
   }
 
   async slide(sid: string, session: SessionData): Promise<void> {
-    const createdMs = this.known.of(session)?.createdMs;
-    const remainingMs = endsInMs(session, createdMs, this.lifetimes, Date.now());
+    const known = this.known.of(session);
+    const remainingMs = endsInMs(session, known?.createdMs, this.lifetimes, Date.now());
     // An ended lifetime is a matter for `save`: this destroys nothing.
     if (remainingMs <= 0) return;
-    const args = [String(Math.ceil(remainingMs)), String(this.lifetimes.touchAfterMs)];
-    await this.#guard.run((redis) => runScript(redis, touchScript, [this.#names.of(sid).key], args));
+    const { key, tombstone } = this.#names.of(sid);
+    // Without sliding it still says whether the session is there.
+    const slidMs = this.lifetimes.slides ? Math.ceil(remainingMs) : 0;
+    const args = [slidMs, this.lifetimes.touchAfterMs].map(String);
+    const leftMs = await this.#guard.run((redis) => runScript(redis, touchScript, [key, tombstone], args));
+    if (known && leftMs === NO_SESSION) this.known.note(session, { ...known, isGone: true });
   }
 
   /** Returns whether there was one. */

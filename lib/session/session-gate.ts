@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Session, SessionData, Store } from 'express-session';
 import { keepPrivate } from '../core/private-response.js';
+import { promised } from './answer.js';
 import { insecureCookie, isSecure, mayBeSecure } from './cookie.js';
 import { setGivenHeaders } from './given-headers.js';
 import type { Gate } from './hold.js';
@@ -48,6 +49,7 @@ export class SessionGate implements Gate {
   #mustResave: boolean;
   #withheldId: string | undefined;
   #isHeadOut = false;
+  #isFirstThere: boolean | undefined;
   #renewal: 'none' | 'done' | 'failed' = 'none';
 
   constructor(
@@ -74,7 +76,7 @@ export class SessionGate implements Gate {
     const { session, sessionID } = this.#req;
     // Most requests end here: the browser's own session, still in its place.
     const isFirst = session != null && session === this.#first && sessionID === this.#cookieId;
-    if (isFirst) return this.#mustSave(session);
+    if (isFirst) return this.#mustSave(session) || this.#mustConfirm();
     return this.#wantsInsecureCookie() || this.#isBeingDestroyed() || this.#isUnset() || this.#isUnsaved();
   }
 
@@ -88,6 +90,7 @@ export class SessionGate implements Gate {
       req.sessionID = undefined;
     }
     if (this.#isUnsaved()) await this.#save(req.session as Session);
+    else if (this.#mustConfirm()) await this.#confirm();
     this.#mustResave = false;
   }
 
@@ -124,7 +127,7 @@ export class SessionGate implements Gate {
     // A new id with nothing behind it: its cookie might replace the one of a login that ran beside.
     if (known === undefined) return !this.#isNewborn();
     // Somebody destroyed this session meanwhile: the browser may have a newer cookie, which ours must not replace.
-    if (known.isGone) return true;
+    if (known.isGone || this.#isFirstThere === false) return true;
     if (sessionID !== this.#cookieId || this.#resolved.isRolling) return false;
     const isOtherLifetime = isLifetimeChanged(this.#loadedLifetimeMs, cookieLifetimeMs(session));
     return !known.isSaved || (session.cookie?.expires == null && !isOtherLifetime);
@@ -133,7 +136,7 @@ export class SessionGate implements Gate {
   async #save(session: Session): Promise<void> {
     const isRenewal = this.#isOnlyRenewal(session);
     try {
-      await save(session);
+      await promised((done) => session.touch().save(done));
       if (isRenewal) this.#renewal = 'done';
     } catch (error) {
       // The session is as it was and stays readable; the next response may try again.
@@ -150,6 +153,21 @@ export class SessionGate implements Gate {
   #mustRenew(session: object): boolean {
     if (this.#isHeadOut || this.#resolved.isRolling || this.#renewal !== 'none') return false;
     return (this.#redisStore?.knownOf(session)?.renewAtMs ?? Number.POSITIVE_INFINITY) <= Date.now();
+  }
+
+  /** Rolling: what was only read may have ended meanwhile, and its cookie must not replace that of a login. */
+  #mustConfirm(): boolean {
+    if (!this.#resolved.isRolling || this.#isHeadOut || this.#isFirstThere !== undefined) return false;
+    const { session } = this.#req;
+    return (
+      session != null && session === this.#first && this.#redisStore?.knownOf(session)?.isSaved === false
+    );
+  }
+
+  async #confirm(): Promise<void> {
+    const confirming = this.#redisStore?.confirm(this.#cookieId as string, this.#first as SessionData);
+    // When in doubt the browser keeps the cookie that it has.
+    this.#isFirstThere = (await confirming?.catch(() => false)) ?? false;
   }
 
   /** A session that the browser does not know yet, and that has something in it, or is wanted empty. */
@@ -196,10 +214,4 @@ export class SessionGate implements Gate {
     if (!isProduction || !this.#isNewborn() || isSecure(this.#req, settings.proxy)) return false;
     return mayBeSecure(cookieOption, this.#req);
   }
-}
-
-function save(session: Session): Promise<void> {
-  return new Promise((resolve, reject) => {
-    session.touch().save((error: unknown) => (error ? reject(error) : resolve()));
-  });
 }

@@ -164,6 +164,12 @@ export class RedisSessionStore extends RedisStore {
     return this.#records.known.of(session);
   }
 
+  /** For `sessions()`: whether a session that was loaded is there still; slides it. */
+  async confirm(sid: string, session: SessionData): Promise<boolean> {
+    await this.#records.slide(sid, session);
+    return this.#records.known.of(session)?.isGone === false;
+  }
+
   /** For `sessions()`: the save or destroy of this id that is under way, undefined when none is. */
   pending(sid: string): Promise<unknown> | undefined {
     return this.#records.pending(sid);

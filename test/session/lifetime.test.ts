@@ -12,6 +12,7 @@ import {
   base64,
   commonActs,
   cookieOf,
+  muteWarnings,
   PATIENT,
   plant,
   SECRET,
@@ -24,6 +25,7 @@ let prefix: string;
 let key: string;
 
 beforeEach(async () => {
+  muteWarnings();
   client = await connect();
   prefix = `${uniqueNamespace()}:`;
   key = `${prefix}id`;

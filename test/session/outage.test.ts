@@ -65,11 +65,15 @@ async function inSequence(app: Served, paths: readonly string[], headers = signe
 }
 
 async function expectBack(app: Served) {
+  await expectBackFor(() => app.get('/read', signedIn));
+}
+
+async function expectBackFor(ask: () => Promise<Reply>) {
   const deadline = performance.now() + BACK_WITHIN_MS;
-  let reply = await app.get('/read', signedIn);
+  let reply = await ask();
   while (reply.status !== 200 && performance.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, 20));
-    reply = await app.get('/read', signedIn);
+    reply = await ask();
   }
   expect(reply.status).toBe(200);
 }
@@ -140,9 +144,10 @@ describe('when Redis freezes in the middle of a request', () => {
     },
   );
 
-  it('a request that only read is answered', async () => {
-    const reply = await (await appOn()).get('/freeze-then-read', signedIn);
+  it.each([false, true])('a request that only read is answered, rolling: %p', async (rolling) => {
+    const reply = await (await appOn({ rolling })).get('/freeze-then-read', signedIn);
     expect([reply.status, reply.text]).toEqual([200, 'ada']);
+    expect(reply.headers['set-cookie']).toBeUndefined();
     server.thaw();
   });
 });
@@ -180,6 +185,58 @@ describe('when Redis refuses', () => {
     await client.sendCommand(['ACL', 'SETUSER', 'default', '+get']);
     expect((await app.get('/read', signedIn)).json()).toMatchObject({ user: 'ada' });
   });
+});
+
+describe.each<[string, Partial<SessionsOptions>]>([
+  ['as it comes', {}],
+  [
+    'with everything that can be set',
+    {
+      hashIds: SECRET.repeat(2),
+      encryption: { keys: [SECRET.repeat(2)] },
+      absoluteTtlMs: 3_600_000,
+      touchAfterMs: 1000,
+      rolling: true,
+      maxBytes: 10_000,
+    },
+  ],
+])('%s, whatever Redis does', (_, options) => {
+  const faults: Record<string, [fail: () => unknown, heal: () => unknown]> = {
+    full: [
+      () => client.configSet({ 'maxmemory-policy': 'noeviction', maxmemory: '1' }),
+      () => client.configSet('maxmemory', '0'),
+    ],
+    'read-only': [
+      () => client.sendCommand(['REPLICAOF', '127.0.0.1', '1']),
+      () => client.sendCommand(['REPLICAOF', 'NO', 'ONE']),
+    ],
+    frozen: [() => server.freeze(), () => server.thaw()],
+    dead: [() => server.kill(), () => server.restart()],
+  };
+
+  it.each(Object.entries(faults))(
+    '%s: nothing succeeds that was not done, and nobody is logged out',
+    async (name, [fail, heal]) => {
+      const app = await serve(appWith(sessions({ client, secret: SECRET, ...options }), acts));
+      const browser = app.browser();
+      await browser.get('/write/user/ada');
+      const cookies = [...browser.cookies.values()];
+      await fail();
+      const paths = ['/write/cart/apple', '/save', '/lifetime/60000', '/read', '/write/cart/pear'];
+      const replies: Reply[] = [];
+      for (const path of paths) replies.push(await browser.get(path));
+      expectAtOnce(replies);
+      const wrote = (reply: Reply | undefined) => (reply?.status ?? 0) < 400;
+      expect([wrote(replies[0]), wrote(replies[4])]).toEqual([false, false]);
+      expect([...browser.cookies.values()]).toEqual(cookies);
+      await heal();
+      // A Redis that was killed has forgotten everything.
+      if (name === 'dead') return;
+      await expectBackFor(() => browser.get('/read'));
+      expect((await browser.get('/read')).json()).toMatchObject({ user: 'ada' });
+      expect((await browser.get('/read')).json()).not.toHaveProperty('cart');
+    },
+  );
 });
 
 describe('the store alone', () => {

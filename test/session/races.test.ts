@@ -278,14 +278,16 @@ describe('saves that meet', () => {
 });
 
 describe('over HTTP', () => {
-  async function race(second: string) {
+  const settings = { secret: SECRET, resave: false, saveUninitialized: false, cookie: { maxAge: AN_HOUR } };
+
+  async function race(second: string, isWriting = true) {
     const [isLoaded, mayGoOn] = [barrier(), barrier()];
     const acts: Record<string, Act> = {
       ...commonActs,
       '/slow': async (req, res) => {
         isLoaded.open();
         await mayGoOn.passed;
-        req.session.slow = 'yes';
+        if (isWriting) req.session.slow = 'yes';
         res.end('slow');
       },
     };
@@ -312,6 +314,42 @@ describe('over HTTP', () => {
     expect(reply.headers['set-cookie']).toHaveLength(1);
     expect(await client.exists(key)).toBe(0);
     expect(slow.headers['set-cookie']).toBeUndefined();
+  });
+
+  it.each(['/destroy', '/regenerate'])(
+    'R4 a slow request that only read does not send its cookie, rolling or not, after %s',
+    async (second) => {
+      const { slow } = await race(second, false);
+      expect([slow.status, slow.text]).toEqual([200, 'slow']);
+      expect(slow.headers['set-cookie']).toBeUndefined();
+    },
+  );
+
+  it('a slow request that only read sends its cookie under rolling when the session is there', async () => {
+    const { slow } = await race('/write/quick/yes', false);
+    expect(slow.headers['set-cookie']).toHaveLength(1);
+  });
+
+  it('R4 on connect-redis: the cookie of a slow request that only read replaces that of the login', async () => {
+    const [isLoaded, mayGoOn] = [barrier(), barrier()];
+    const acts: Record<string, Act> = {
+      ...commonActs,
+      '/slow': async (_req, res) => {
+        isLoaded.open();
+        await mayGoOn.passed;
+        res.end('slow');
+      },
+    };
+    const store = theirs(client, prefix);
+    const app = await serve(appWith(expressSession({ ...settings, store, rolling: true }), acts));
+    const browser = app.browser();
+    await browser.get('/write/user/ada');
+    const slow = browser.get('/slow');
+    await isLoaded.passed;
+    await browser.get('/regenerate');
+    mayGoOn.open();
+    await slow;
+    expect((await browser.get('/read')).json()).not.toHaveProperty('user');
   });
 
   it('R8 a new id without anything in it does not replace the cookie of a login', async () => {
@@ -341,7 +379,6 @@ describe('over HTTP', () => {
     expect(await contents()).toEqual({ cart: ['apple'], quick: 'yes', slow: 'yes' });
   });
 
-  const settings = { secret: SECRET, resave: false, saveUninitialized: false, cookie: { maxAge: AN_HOUR } };
   const redirecting = {
     'express-session on connect-redis': () => {
       const store = theirs(client, prefix);

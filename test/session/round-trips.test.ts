@@ -85,6 +85,23 @@ describe.each(Object.entries(middlewares))('%s', (_, make) => {
   });
 });
 
+it('under rolling a request that only reads takes two: its cookie must be that of a session that is there', async () => {
+  const server = await RedisServer.start();
+  const middleware = sessions({
+    client: await connect(server.url),
+    secret: SECRET,
+    rolling: true,
+    ...PATIENT,
+  });
+  const app = await serve(appWith(middleware, commonActs));
+  await plant(await connect(server.url), 'sess:id', { user: 'ada' });
+  await app.get('/read', { cookie: cookieOf('id') });
+  expect(await sentDuring(server, () => app.get('/read', { cookie: cookieOf('id') }))).toEqual([
+    'evalsha',
+    'evalsha',
+  ]);
+});
+
 it('login() takes three with a session before, and logout() two', async () => {
   const server = await RedisServer.start();
   const acts: Record<string, Act> = {

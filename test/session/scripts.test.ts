@@ -81,4 +81,17 @@ describe('touch', () => {
     await touch(A_MINUTE);
     expect(await client.pTTL(key)).toBeGreaterThan(AN_HOUR - A_MINUTE);
   });
+
+  it('of 0 says what is left and changes nothing', async () => {
+    expect(await touch(0)).toBe(-2);
+    await client.set(key, 'x');
+    expect(await touch(0)).toBe(-1);
+    expect(await client.pTTL(key)).toBe(-1);
+  });
+
+  it('finds nothing behind a tombstone', async () => {
+    await client.set(key, 'x', { PX: A_MINUTE });
+    await client.set(`${key}:gone`, '', { PX: A_MINUTE });
+    expect(await touch(AN_HOUR)).toBe(-2);
+  });
 });
