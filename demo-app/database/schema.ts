@@ -1,6 +1,6 @@
 /** The shop's tables. Keys and indexes come after the generated rows: checking 600,000 rows at once is many times faster. */
 import type postgres from 'postgres';
-import type { Transaction } from './pool.js';
+import type { Sql, Transaction } from './pool.js';
 
 export async function createTables(sql: Transaction): Promise<void> {
   await sql`
@@ -71,7 +71,7 @@ export async function addKeysAndIndexes(sql: Transaction): Promise<void> {
 }
 
 /** What a month brought in, from the order lines themselves. Months are those of UTC. */
-function monthlyRevenue(sql: Transaction): postgres.PendingQuery<postgres.Row[]> {
+export function monthlyRevenue(sql: Sql | Transaction): postgres.PendingQuery<postgres.Row[]> {
   return sql`
     select
       to_char(date_trunc('month', placed_at at time zone 'UTC'), 'YYYY-MM') as month,

@@ -41,12 +41,21 @@ export function createUsers(sql: Sql, cache: Cache): Users {
     },
 
     async authenticate(email, password) {
-      const [found] = await sql<(User & { hash: string | null })[]>`
-        select id, email, name, password_hash as hash
-        from users where lower(email) = lower(${email}) and is_active
-      `;
+      const found = await findActive(sql, email);
       if (!(await isPassword(password, found?.hash ?? undefined)) || found === undefined) return undefined;
       return { id: found.id, email: found.email, name: found.name };
     },
   };
+}
+
+/** Through the partial index: closed accounts are not in it, and the address of one may be somebody else's by now. */
+export async function findActive(
+  sql: Sql,
+  email: string,
+): Promise<(User & { readonly hash: string | null }) | undefined> {
+  const [user] = await sql<(User & { hash: string | null })[]>`
+    select id, email, name, password_hash as hash
+    from users where lower(email) = lower(${email}) and is_active
+  `;
+  return user;
 }

@@ -2,6 +2,7 @@
 import { runPlan } from './bench.js';
 import { cacheAsidePlan } from './cache-aside/plan.js';
 import type { Plan, Result, Verdict } from './plan.js';
+import { postgresPlan } from './postgres/plan.js';
 import { rateLimitPlan } from './rate-limit/plan.js';
 import { connect } from './redis-view.js';
 import { circumstancesOf, spellCircumstances, spellResult, spellVerdicts } from './report.js';
@@ -15,6 +16,7 @@ const PLANS: Readonly<Record<string, Plan>> = {
   'response-cache': responseCachePlan,
   session: sessionPlan,
   suite: suitePlan,
+  postgres: postgresPlan,
 };
 const SWITCHES = ['--json', '--quick'];
 

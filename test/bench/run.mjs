@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureInstalled } from '../../demo-app/setup/install.mjs';
 import { reason, say } from '../../demo-app/setup/log.mjs';
+import { startPostgres } from '../../demo-app/setup/postgres.mjs';
 import { ask } from '../../demo-app/setup/programs.mjs';
 import { howToGetRedis, startRedis } from '../../demo-app/setup/redis.mjs';
 import { startChild } from '../../demo-app/setup/signals.mjs';
@@ -31,17 +32,23 @@ async function bench() {
     say(`there is no Redis to measure with; type: ${howToGetRedis()}`);
     return 1;
   }
-  say(`Redis ${redis.url} (${redis.description})`);
+  const postgres = await startPostgres();
+  say(`Redis ${redis.url} (${redis.description}), Postgres 127.0.0.1:${postgres.port}`);
   const program = ['--import', import.meta.resolve('tsx'), 'test/bench/main.ts', ...process.argv.slice(2)];
   const { ended } = startChild(program, {
     cwd: REPOSITORY,
-    env: { ...process.env, BENCH_REDIS_URL: redis.url },
+    env: {
+      ...process.env,
+      BENCH_REDIS_URL: redis.url,
+      BENCH_DATABASE_URL: postgres.url,
+      BENCH_POSTGRES_PID: String(postgres.pid),
+    },
     stdio: 'inherit',
     stopSignal: 'SIGTERM',
     graceMs: STOPPED_WITHIN_MS,
   });
   const code = await ended;
-  await redis.stop();
+  await Promise.all([redis.stop(), postgres.stop()]);
   return code;
 }
 
