@@ -53,7 +53,7 @@ export async function countWhatIsHeard(redis: RedisClient): Promise<Heard> {
 
   /** On from the last one that it has. */
   async function readStream(): Promise<void> {
-    for (const { id, message } of await redis.xRange(STREAM, last === '0' ? '-' : `(${last}`, '+')) {
+    for (const { id, message } of (await redis.xRange(STREAM, last === '0' ? '-' : `(${last}`, '+')) ?? []) {
       last = id;
       fromStream.add(Number(message.id));
     }
