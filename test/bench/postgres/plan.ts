@@ -37,7 +37,7 @@ const noCache = {
 async function measureAll({ redisUrl, isQuick, say }: Stage): Promise<Extra[]> {
   const { BENCH_DATABASE_URL: databaseUrl = '', BENCH_POSTGRES_PID } = process.env;
   const orders = isQuick ? 20_000 : 200_000;
-  const rounds = isQuick ? 3 : 9;
+  const rounds = isQuick ? 2 : 5;
   const sql = openPool({ databaseUrl, isBehindPgBouncer: false });
   const withoutIndex = openPool({
     databaseUrl: `${databaseUrl}?enable_indexscan=off&enable_bitmapscan=off`,
