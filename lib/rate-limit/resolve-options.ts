@@ -1,5 +1,4 @@
 /** What a user passed, checked and completed. */
-import { isIPv6 } from 'node:net';
 import type { Request, Response } from 'express';
 import { invalidOption } from '../core/errors.js';
 import {
@@ -95,7 +94,7 @@ export function resolveOptions(passed: RateLimitOptions): ResolvedOptions {
     const address = addressOf(request);
     validations.checkAddress(request, address);
     const clean = cleanAddress(address);
-    if (!isIPv6(clean)) return clean;
+    if (!clean.includes(':')) return clean;
     if (typeof ipv6Subnet === 'function') return keyInSubnet(clean, ipv6Subnet(request, response));
     return keyOfAddress(clean, ipv6Subnet);
   }
