@@ -23,7 +23,7 @@ export function rejectWith({ message, statusCode, policyOf }: Rejection): RateLi
   return async function reject(request: Request, response: Response, _next: NextFunction): Promise<void> {
     if (isStandIn(response)) return sendByExpress(request, response);
     if (isDefault && !response.headersSent) varyByAccept(response);
-    const isProblem = isDefault && prefersProblem(request.headers.accept);
+    const isProblem = isDefault && prefersProblem(request.headers?.accept);
     const answer = ready !== undefined && !isProblem ? ready : await makeAnswer(request, response, isProblem);
     sendRejection(request, response, statusCode, answer);
   };
