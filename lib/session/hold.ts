@@ -34,7 +34,7 @@ type Exit = (...args: unknown[]) => unknown;
  * Express gives each response another prototype, after which V8 (in Node 20 and 22) takes no two of them for the same
  * shape: a plain property access then costs a microsecond and garbage each time, `Reflect.get` a fraction of that.
  */
-export function exitOf(res: ServerResponse, exit: keyof Exits): Exit {
+export function exitOf(res: object, exit: keyof Exits): Exit {
   return Reflect.get(res, exit) as Exit;
 }
 

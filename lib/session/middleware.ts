@@ -5,10 +5,12 @@ import { isRevalidation } from '../core/revalidation.js';
 import { giveEmptySession } from './detached.js';
 import { type Exits, exitOf, exitsOf, type Gate, holdResponse } from './hold.js';
 import { contentsOf } from './known.js';
+import { shareShape } from './one-shape.js';
 import type { RedisSessionStoreOptions } from './options.js';
 import type { SessionRequest } from './request.js';
 import { SessionGate, watchGenerated } from './session-gate.js';
 import { resolveSettings, type SessionsOptions } from './settings.js';
+import { StandIn } from './stand-in.js';
 import { RedisSessionStore } from './store.js';
 import { answerUnavailable, isTemporary, restoreHeaders } from './unavailable.js';
 
@@ -48,6 +50,7 @@ export function sessions(options: SessionsOptions): SessionsMiddleware {
   const { onRedisDown, store, settings } = resolved;
   const runExpressSession = expressSession(settings);
   const generated = watchGenerated(store);
+  const isOnRedis = store instanceof RedisSessionStore;
 
   function sessionMiddleware(req: SessionRequest, res: ServerResponse, next: Next) {
     if (req.session) return next();
@@ -55,28 +58,31 @@ export function sessions(options: SessionsOptions): SessionsMiddleware {
       giveEmptySession(req, cookieFor(req));
       return next();
     }
-    const visit: Visit = { req, res, next, bare: exitsOf(res), headers: res.getHeaders() };
+    shareShape(req, res);
+    const bare = exitsOf(res);
+    const seen = isOnRedis ? new StandIn(res, bare) : res;
+    const visit: Visit = { req, res, next, bare, headers: res.getHeaders() };
     let isLoaded = false;
-    runExpressSession(req as never, res as never, function loaded(error?: unknown) {
+    runExpressSession(req as never, seen as never, function loaded(error?: unknown) {
       // express-session reports what fails after the handler as well.
       if (isLoaded) return next(error);
       isLoaded = true;
       if (error) return failed(visit, error);
-      hold(visit);
+      hold(visit, seen);
       next();
     });
   }
 
-  function hold(visit: Visit) {
+  function hold(visit: Visit, seen: ServerResponse | StandIn) {
     const { res, bare } = visit;
     const gate = new SessionGate(resolved, generated, visit, (error, hasBegun) =>
       giveUp(visit, error, hasBegun),
     );
-    // The gate saves what there is to save; express-session would look again, and save a new id twice.
-    const end = store instanceof RedisSessionStore ? bare.end : exitOf(res, 'end');
     const { write, flushHeaders } = bare;
-    const open = { writeHead: exitOf(res, 'writeHead'), flushHeaders, write, end };
-    holdResponse(res, bare, open, gate);
+    const writeHead = exitOf(seen, 'writeHead');
+    // The gate saves what there is to save; express-session would look again, and save a new id twice.
+    const end = isOnRedis ? bare.end : exitOf(res, 'end');
+    holdResponse(res, bare, { writeHead, flushHeaders, write, end }, gate);
   }
 
   function failed(visit: Visit, error: unknown) {
