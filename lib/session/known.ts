@@ -29,14 +29,14 @@ export interface Known {
 }
 
 /** Of a session that its request has just saved. */
-export const FRESHLY_SAVED = {
+export const FRESHLY_SAVED: Pick<Known, 'json' | 'isSlid' | 'renewAtMs' | 'isSaved' | 'isGone' | 'idleMs'> = {
   json: undefined,
   isSlid: true,
   renewAtMs: Number.POSITIVE_INFINITY,
   isSaved: true,
   isGone: false,
   idleMs: 0,
-} as const;
+};
 
 const NOTHING = Buffer.alloc(0);
 
