@@ -1,0 +1,145 @@
+/** What docs/cache-aside.md shows compiles, does what the page says, and leaves no option out. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { type Database, freshDatabase } from '../demo-app/support.js';
+import { connect, type TestClient } from '../support/redis.js';
+import { RedisServer } from '../support/redis-server.js';
+import { snippetsOf, Workbench } from './snippets.js';
+
+const ROOT = join(__dirname, '../..');
+const PAGE = 'docs/cache-aside.md';
+const AMBIENT = `
+import type { Cache } from 'express-redis-suite/cache-aside';
+import type postgres from 'postgres';
+import type { RedisClientType } from 'redis';
+declare global {
+  const client: RedisClientType;
+  const sql: postgres.Sql;
+  const cache: Cache;
+  function slowReport(): Promise<string>;
+}
+`;
+
+const snippets = snippetsOf(PAGE);
+const workbench = new Workbench(AMBIENT);
+const modules = new Map<string, string>();
+
+beforeAll(() => {
+  for (const { id, language, line, code } of snippets) {
+    if (language !== 'ts') continue;
+    const path = workbench.write(`line-${line}.ts`, code);
+    if (id !== undefined) modules.set(id, path);
+  }
+});
+
+afterAll(() => workbench.remove());
+
+test('every snippet compiles', async () => {
+  expect(modules.size).toBeGreaterThan(5);
+  expect(await workbench.complaints()).toBe('');
+}, 60_000);
+
+test('The table of options has every option, each once', () => {
+  const source = readFileSync(join(ROOT, 'lib/cache-aside/options.ts'), 'utf8');
+  const body = /export interface CacheOptions .*?\{(.*?)^\}/ms.exec(source)?.[1] ?? '';
+  const options = [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, name]) => name);
+  const section = /^## Options$(.*?)^## /ms.exec(readFileSync(join(ROOT, PAGE), 'utf8'))?.[1] ?? '';
+  const rows = [...section.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
+  expect(options.length).toBeGreaterThan(10);
+  expect([...rows].sort()).toEqual([...options].sort());
+});
+
+describe('Each snippet does what the page says:', () => {
+  let redis: RedisServer;
+  let client: TestClient;
+  let database: Database;
+  let call: (name: string, ...args: unknown[]) => Promise<unknown>;
+  /** Past the cache, as in psql. */
+  const query = (text: string) => call('query', text);
+
+  const deeds: Readonly<Record<string, () => Promise<void>>> = {
+    async start() {
+      expect(await call('readUser', 1)).toEqual({ id: 1, name: 'Ada' });
+      await query("update users set name = 'psql' where id = 1");
+      expect(await call('readUser', 1)).toEqual({ id: 1, name: 'Ada' });
+      await call('renameUser', 1, 'Countess');
+      expect(await call('readUser', 1)).toEqual({ id: 1, name: 'Countess' });
+      expect(await call('readUser', 2)).toBeNull();
+      expect(await client.hGet('shop:user:1', 'v')).toContain('Countess');
+    },
+    async many() {
+      const pen = { id: 1, name: 'pen', price_cents: 100 };
+      expect(await call('readProducts', [1, 99])).toEqual([pen]);
+      await query('update products set price_cents = 7');
+      const cup = { id: 2, name: 'cup', price_cents: 7 };
+      expect(await call('readProducts', [2, 1])).toEqual([cup, pen]);
+    },
+    async 'write-through'() {
+      expect(await call('setPrice', 1, 250)).toEqual({ id: 1, name: 'pen', price_cents: 250 });
+      expect(await client.hGet('shop:product:1', 'v')).toContain('"price_cents":250');
+    },
+    async plain() {
+      expect([await call('visit', 'home'), await call('visit', 'home')]).toEqual([1, 2]);
+      expect(await call('forgetVisits', 'home')).toBe(true);
+      expect(await call('visit', 'home')).toBe(1);
+    },
+    async wrap() {
+      expect(await call('countProducts', 'office')).toBe(1);
+      await query("update products set category = 'office'");
+      expect(await call('countProducts', 'office')).toBe(1);
+    },
+    async tags() {
+      expect(await call('readCategory', 'office')).toEqual([{ id: 1, name: 'pen' }]);
+      await call('addProduct', 'ink', 'office');
+      expect(await call('readCategory', 'office')).toHaveLength(2);
+      await query("insert into products (name, category, price_cents) values ('imported', 'office', 1)");
+      expect(await call('readCategory', 'office')).toHaveLength(2);
+      await call('importedCatalogue');
+      expect(await call('readCategory', 'office')).toHaveLength(3);
+    },
+    async stale() {
+      expect(await call('readReport')).toBe('report 1');
+      await call('slowDown', 2_000);
+      await sleep(1_050);
+      const startedAt = performance.now();
+      expect(await call('readReport')).toBe('report 1');
+      expect(performance.now() - startedAt).toBeLessThan(1_500);
+    },
+  };
+
+  beforeAll(async () => {
+    redis = await RedisServer.start();
+    database = await freshDatabase();
+  });
+
+  afterAll(() => database.drop());
+
+  beforeEach(async () => {
+    client = await connect(redis.url);
+    await client.flushAll();
+  });
+
+  test.each(Object.keys(deeds))('%s', async (id) => {
+    const app = await workbench.serve(modules.get(id) as string, 'cache-aside-process.mts', {
+      REDIS_URL: redis.url,
+      DATABASE_URL: database.url,
+    });
+    call = async (name, ...args) =>
+      (await app.get(`/${name}?arguments=${encodeURIComponent(JSON.stringify(args))}`)).json();
+    await query(TABLES);
+    await deeds[id]?.();
+  });
+
+  test('and all that have a name are tried', () => {
+    expect([...modules.keys()].sort()).toEqual(Object.keys(deeds).sort());
+  });
+});
+
+const TABLES = `
+drop table if exists users, products;
+create table users (id int primary key, name text not null);
+create table products (id serial primary key, name text not null, category text not null, price_cents int not null);
+insert into users values (1, 'Ada');
+insert into products (name, category, price_cents) values ('pen', 'office', 100), ('cup', 'kitchen', 100)`;
