@@ -35,8 +35,8 @@ export class Context {
   constructor(options: ResolvedOptions) {
     this.options = options;
     this.store = openStore(options);
-    this.filler = new Filler(this.store, options);
     this.writers = new Writers({ markMs: options.markMs, onChanged: (key) => this.filler.forget(key) });
+    this.filler = new Filler(this.store, { ...options, mayShare: () => this.writers.mayShareLoads() });
   }
 
   /** @throws SuiteError ERS_INVALID_OPTION */

@@ -12,6 +12,8 @@ export interface FillOptions {
   readonly leaseMs: number;
   /** How long to wait for somebody else's load, in milliseconds, before loading alone. */
   readonly waitMs: number;
+  /** Whether loads that began before a call may be shared with it. */
+  readonly mayShare: () => boolean;
 }
 
 export interface FillRequest<Value> extends FindRequest<Value> {
@@ -64,13 +66,13 @@ export class Filler {
     const giveUpAt = performance.now() + this.#options.waitMs;
     let reading = seen.length === 1 ? seen[0] : await this.#look(request);
     for (;;) {
-      if (reading === undefined) return this.#getInOutage(request);
-      if (reading.isMarked) return this.getAround(request);
+      if (reading === undefined && this.#options.mayShare()) return this.#getInOutage(request);
+      if (reading === undefined || reading.isMarked) return this.getAround(request);
       const usable = usableIn(request, reading.values[0]);
       if (usable?.use === 'fresh') return { value: usable.value, outcome: 'hit' };
 
       const flight = this.#fills.find(request.key);
-      const isUnderWay = flight?.mayShare(reading.leases[0] ?? null) ?? false;
+      const isUnderWay = this.#options.mayShare() && (flight?.mayShare(reading.leases[0] ?? null) ?? false);
       const begin = () =>
         this.#fills.begin(request.key, (rules) => this.#fill(request, usable, rules, giveUpAt));
       if (isUnderWay || usable?.use === 'due') request.onWait();

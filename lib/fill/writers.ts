@@ -77,6 +77,8 @@ export class Writers {
   readonly #atWork = new Map<string, number>();
   /** What may be old in the store because a call failed, each with a mark that may still stand. */
   readonly #undone = new Map<string, { readonly target: Target; readonly token: string }>();
+  /** Writes under way here on tags that could not be marked. */
+  #unmarked = 0;
   #retry: NodeJS.Timeout | undefined;
 
   constructor(options: WritersOptions) {
@@ -94,6 +96,11 @@ export class Writers {
     return this.#atWork.has(id) || this.#undone.has(id);
   }
 
+  /** False while nobody can tell whether a load under way concerns what is being written here. */
+  mayShareLoads(): boolean {
+    return this.#unmarked === 0;
+  }
+
   /**
    * Runs `write` under marks, and ends them when it is done or has failed, as `endWith` says of its result.
    *
@@ -109,6 +116,8 @@ export class Writers {
     for (const { id } of distinct) this.#atWork.set(id, (this.#atWork.get(id) ?? 0) + 1);
     const marks = await Promise.all(distinct.map((target) => this.#mark(target, token)));
     const stopKeeping = this.#keepMarks(distinct, token);
+    const isUnmarked = distinct.some(({ key }, i) => key === undefined && marks[i] === undefined);
+    if (isUnmarked) this.#unmarked += 1;
 
     let endMark: EndMark | undefined;
     try {
@@ -117,7 +126,8 @@ export class Writers {
       return result;
     } finally {
       await stopKeeping();
-      await Promise.all(distinct.map((target, i) => this.#end(target, marks[i] as Mark, endMark)));
+      await Promise.all(distinct.map((target, i) => this.#end(target, token, marks[i], endMark)));
+      if (isUnmarked) this.#unmarked -= 1;
     }
   }
 
@@ -143,9 +153,8 @@ export class Writers {
   }
 
   /** Failing to mark is made good by failing to unmark, or by unmarking. */
-  #mark(target: Target, token: string): Promise<Mark> {
-    const unknown = { key: target.id, token, since: 0 };
-    return target.mark(token, this.#options.markMs).catch(() => unknown);
+  #mark(target: Target, token: string): Promise<Mark | undefined> {
+    return target.mark(token, this.#options.markMs).catch(() => undefined);
   }
 
   /** Returns what ends it: nothing of it must reach the store after the marks have ended. */
@@ -163,12 +172,12 @@ export class Writers {
     };
   }
 
-  async #end(target: Target, mark: Mark, endMark: EndMark | undefined): Promise<void> {
+  async #end(target: Target, token: string, mark?: Mark, endMark?: EndMark): Promise<void> {
     const { id } = target;
     try {
-      await (endMark === undefined ? target.unmark(mark.token) : endMark(mark));
+      await (mark === undefined || endMark === undefined ? target.unmark(token) : endMark(mark));
     } catch {
-      this.remember(target, mark.token);
+      this.remember(target, token);
     }
     const others = (this.#atWork.get(id) ?? 1) - 1;
     if (others === 0) this.#atWork.delete(id);

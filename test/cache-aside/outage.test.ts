@@ -5,6 +5,7 @@ import { createClient } from 'redis';
 import { onTestEnd } from '../support/cleanup.js';
 import { uniqueNamespace } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
+import { until } from '../support/until.js';
 import { Hold, openCache } from './support.js';
 
 const KEY = 'user:42';
@@ -101,5 +102,41 @@ describe('while Redis is away, a cache', () => {
     expect(await cache.write(KEY, () => 'written')).toBe('written');
     await client.connect();
     await inUseAgain(cache);
+  });
+
+  it('shares no load that began before a write by tag with who asks after its commit', async () => {
+    const server = await RedisServer.start();
+    const { cache } = await openCache(uniqueNamespace(), { deadlineMs: 100 }, server.url);
+    await server.kill();
+    await cache.get(KEY);
+
+    let row = 'old';
+    const loading = new Hold();
+    const committed = new Hold();
+    const options = { tags: ['staff'] };
+    async function slowLoad() {
+      const value = row;
+      await loading.step();
+      return value;
+    }
+    const early = cache.getOrLoad(KEY, slowLoad, options);
+    await loading.reached;
+    const writing = cache.write({ tags: ['staff'] }, async () => {
+      row = 'new';
+      await committed.step();
+    });
+    await committed.reached;
+    const late = [1, 2].map(() => cache.getOrLoad(KEY, () => row, options));
+    expect(await Promise.all(late)).toEqual(['new', 'new']);
+    loading.letGo();
+    committed.letGo();
+    expect(await early).toBe('old');
+    await writing;
+
+    await server.restart();
+    await until(async () => {
+      await cache.getOrLoad(KEY, () => row, options);
+      return (await cache.get(KEY)) === 'new';
+    });
   });
 });
