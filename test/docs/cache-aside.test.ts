@@ -99,6 +99,11 @@ describe('Each snippet does what the page says:', () => {
       await call('importedCatalogue');
       expect(await call('readCategory', 'office')).toHaveLength(3);
     },
+    async memory() {
+      expect(await call('readFrontPage')).toHaveLength(2);
+      await query("delete from products where name = 'cup'");
+      expect(await call('readFrontPage')).toHaveLength(2);
+    },
     async stale() {
       expect(await call('readReport')).toBe('report 1');
       await call('slowDown', 2_000);
