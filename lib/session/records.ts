@@ -67,7 +67,8 @@ export class Records {
     const found = await this.#fetch(name);
     const reply = found === null && migration ? await this.#adopt(migration, sid, name) : found;
     if (reply === null) return null;
-    const [stored, isSlid, idleMs = 0] = reply;
+    // One that has just moved here is new to the index of users.
+    const [stored, isSlid, idleMs = found === null ? Number.POSITIVE_INFINITY : 0] = reply;
     const decoded = this.codec.decode(stored.toString(), name.id);
     // JSON answers at once; only a promise is worth a turn of the event loop.
     const entry = decoded instanceof Promise ? await decoded : decoded;

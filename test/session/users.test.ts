@@ -46,7 +46,7 @@ async function start(
   options: Partial<RedisSessionStoreOptions> = {},
   moreActs: Readonly<Record<string, Act>> = {},
 ) {
-  const prefix = `${uniqueNamespace()}:`;
+  const { prefix = `${uniqueNamespace()}:` } = options as { prefix?: string };
   const middleware = sessions({
     client,
     prefix,
@@ -326,6 +326,34 @@ describe('the index', () => {
     await browser.get('/me');
     const [{ lastSeenAt: seen }] = (await store.list('ada')) as unknown as [UserSession];
     expect(Math.abs(Date.now() - seen.getTime())).toBeLessThan(10_000);
+  });
+});
+
+describe('with hashed ids and encryption', () => {
+  const [older, newer] = ['a'.repeat(32), 'b'.repeat(32)];
+
+  it('a session is listed and ended as any other, and the index has no id of it', async () => {
+    const client = await connect();
+    const options = { hashIds: older, encryption: { keys: [older] } };
+    const { logIn, store, prefix } = await start(client as unknown as RedisClient, options);
+    const [phone, desk] = [await logIn(), await logIn()];
+    expect(await store.list('ada', desk.id)).toHaveLength(2);
+    const index = await client.hGetAll(`${prefix.slice(0, -1)}-user:{ada}`);
+    expect(JSON.stringify(index)).not.toContain(phone.id);
+    expect(await store.revoke('ada', { except: desk.id })).toBe(1);
+    expect(await statusesOf([phone, desk])).toEqual([401, 200]);
+  });
+
+  it('a session that moves to a new secret is found under it', async () => {
+    const client = await connect();
+    const before = await start(client as unknown as RedisClient, { hashIds: older });
+    const { id } = await before.logIn();
+    const { prefix } = before;
+    const { app, store } = await start(client as unknown as RedisClient, { hashIds: [newer, older], prefix });
+    expect((await app.get('/me', { cookie: cookieOf(id) })).status).toBe(200);
+    await until(async () => (await store.list('ada')).length === 1);
+    expect(await store.revokeAll('ada')).toBe(1);
+    expect((await app.get('/me', { cookie: cookieOf(id) })).status).toBe(401);
   });
 });
 
