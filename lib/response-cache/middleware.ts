@@ -54,8 +54,11 @@ export function responseCache(options: ResponseCacheOptions = {}): ResponseCache
 function enter(cache: Cache, visit: Visit): void {
   tellDownstream(visit.res, visit.headers, cache.settings.selection);
   if (!isSafeMethod(visit.req.method ?? '')) invalidateAfter(cache, visit);
-  // Handlers run in `act`, outside of every catch of ours.
-  else lookUp(cache, visit).then((act) => isAnswered(visit.res) || act(), visit.next);
+  // Where handlers run in `act` and what they throw comes back here, nobody else would hear of it.
+  else
+    lookUp(cache, visit)
+      .then((act) => isAnswered(visit.res) || act())
+      .catch(visit.next);
 }
 
 /** What to do about a request. Redis being away or unwilling is no reason not to answer it. */

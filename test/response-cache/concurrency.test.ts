@@ -383,6 +383,15 @@ describe('awkward surroundings', () => {
     expect([isHit(second), second.text]).toEqual([true, 'body']);
   });
 
+  it('what a handler throws reaches next, where no Express caught it before', async () => {
+    const site = await plainSite(await redisOptions(), () => {
+      throw new Error('thrown in the handler');
+    });
+    const reply = await site.get('/');
+    expect([reply.status, reply.text]).toEqual([500, 'Error: thrown in the handler']);
+    expect((await site.get('/')).status).toBe(500);
+  });
+
   it('two caches in a row work', async () => {
     const { responseCache } = await import('express-redis-suite/response-cache');
     const options = await redisOptions();

@@ -57,6 +57,21 @@ describe('four processes', () => {
   }, 60_000);
 });
 
+describe('an answer that has begun elsewhere and does not end', () => {
+  it('is not waited for', async () => {
+    const fleet = await startFleet(2);
+    const [first, second] = fleet.ships as [Ship, Ship];
+    const early = first.get('/page?drip=6000');
+    await fleet.ran(1);
+    const startedAt = performance.now();
+    const late = second.get('/page?drip=6000');
+    await fleet.ran(2);
+    expect(performance.now() - startedAt).toBeLessThan(4_000);
+    await Promise.all([early, late]);
+    expect(isHit(await second.get('/page?drip=6000'))).toBe(true);
+  }, 60_000);
+});
+
 describe('a purge', () => {
   it('while another process fetches the page has those who wait for it ask again', async () => {
     const fleet = await startFleet(2);

@@ -10,13 +10,13 @@ export type Message = { readonly port: number } | { readonly ran: string } | { r
 
 const tell = (message: Message) => process.send?.(message);
 
-/** `/any?ms=100&age=60&as=private`: answers after `ms` with `Cache-Control: private, max-age=60`, and who it was. */
+/** `/any?ms=100&drip=50&age=60&as=private`: answers after `ms`, for `drip`, with `Cache-Control: private, max-age=60`. */
 function site(cache: express.RequestHandler): express.Express {
   const app = express();
   let runs = 0;
   app.use(cache);
   app.get('/*path', async (req, res) => {
-    const { ms = 0, age = 60, as = '', vary, swr } = req.query;
+    const { ms = 0, age = 60, as = '', vary, swr, drip = 0 } = req.query;
     runs += 1;
     const run = runs;
     tell({ ran: req.path });
@@ -24,7 +24,9 @@ function site(cache: express.RequestHandler): express.Express {
     if (vary !== undefined) res.setHeader('Vary', String(vary));
     const directives = [as, `max-age=${age}`, swr && `stale-while-revalidate=${swr}`];
     res.setHeader('Cache-Control', directives.filter(Boolean).join(', '));
-    res.end(`${process.pid}, run ${run}`);
+    res.write(`${process.pid}, `);
+    await sleep(Number(drip));
+    res.end(`run ${run}`);
   });
   return app;
 }
