@@ -35,13 +35,13 @@ const MAX_REMEMBERED = 10_000;
 /** @throws SuiteError ERS_INVALID_CLIENT */
 export function openCache(settings: Settings): Cache {
   const { deadlineMs, selection, maxVariants, rules } = settings;
-  const store = openStore(settings);
+  const { pages, shared } = openStore(settings);
   const shelf = openShelf({
-    store,
+    store: pages,
     vary: unionOf(selectingNames(selection)),
     maxVariants,
     ignoresLanguageOrder: rules.profile === 'rfc9111',
-    readsOwnMemory: settings.client === undefined,
+    readsOwnMemory: settings.client === undefined || settings.memory !== undefined,
   });
   const flights = createFlights({ landingMs: deadlineMs });
 
@@ -56,7 +56,7 @@ export function openCache(settings: Settings): Cache {
     settings,
     shelf,
     flights,
-    hitForMiss: createHitForMiss(store, settings.prefix),
+    hitForMiss: createHitForMiss(shared, settings.prefix),
     resting: new LRUCache({ max: MAX_REMEMBERED, ttl: REST_MS }),
     unreachable: new LRUCache({ max: MAX_REMEMBERED, ttl: UNREACHABLE_FOR_MS }),
     outside: new AsyncResource('ExpressRedisSuiteRenewal'),

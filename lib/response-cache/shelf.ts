@@ -1,5 +1,6 @@
 /** Pages where they are kept: one key per page, one field per variant, and which headers choose between them. */
 import type { IncomingHttpHeaders } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { FillStore, Lease, Found as Value } from '../fill/store.js';
 import { decodeEntry, type Entry, encodeEntry } from './entry.js';
@@ -36,6 +37,8 @@ export interface Shelf {
   find(key: string, headers: IncomingHttpHeaders): Promise<Found>;
   /** Undefined while somebody else is at it. */
   reserve(found: Found, headers: IncomingHttpHeaders): Promise<Reservation | undefined>;
+  /** Resolves when the page has changed, where that is heard of, and else after so long. */
+  changeOf(key: string, withinMs: number): Promise<void>;
   /** Whether an entry is the variant for these request headers. */
   matches(entry: Entry, headers: IncomingHttpHeaders): boolean;
   /** Forgets a page with all its variants; what is being fetched meanwhile is not stored. */
@@ -183,12 +186,17 @@ export function openShelf(options: ShelfOptions): Shelf {
   return {
     find,
     reserve,
+    changeOf: store.changeOf ?? pause,
     matches: (entry, headers) => entry.variant === fieldFor(entry.vary, headers),
     drop: (key) => forget('drop', key),
     expire: (key) => forget('expire', key),
     purgeTag: (tag) => forget('purgeTag', tag),
     expireTag: (tag) => forget('expireTag', tag),
   };
+}
+
+function pause(_key: string, forMs: number): Promise<void> {
+  return sleep(forMs, undefined, { ref: false });
 }
 
 function isHard(act: Forgetting | undefined): boolean {

@@ -1,5 +1,4 @@
 /** Taking turns with other processes: who gets a page's lease asks the handler, the others wait for what comes of it. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cache } from './cache.js';
 import type { Entry } from './entry.js';
 import type { Found, Reservation } from './shelf.js';
@@ -41,7 +40,7 @@ export async function takeTurn(cache: Cache, visit: Visit, place: Place): Promis
     if (!mayWait) return 'alone';
     if (pauseMs === FIRST_PAUSE_MS) visit.trace.go('wait');
     // Half of the pause is chance, so that waiting processes do not ask in step.
-    await sleep(pauseMs * (0.5 + Math.random() / 2), undefined, { ref: false });
+    await shelf.changeOf(found.key, pauseMs * (0.5 + Math.random() / 2));
     if (isGone(visit)) return 'alone';
 
     const [seen, refusal] = await Promise.all([shelf.find(found.key, headers), hitForMiss.ask(hitForMissId)]);
