@@ -8,6 +8,8 @@ import { type EntryOptions, judgedTags, resolveEntry } from './entry-options.js'
 
 export type Writes = Pick<Cache, 'set' | 'delete' | 'invalidateTags' | 'write' | 'writeThrough'>;
 
+/** In one call. */
+const MAX_PURGED = 10_000;
 const WARNING = { code: 'ERS_UNCACHEABLE_VALUE' };
 
 export function writesOf(context: Context): Writes {
@@ -30,7 +32,7 @@ export function writesOf(context: Context): Writes {
   };
 
   const invalidateTags: Writes['invalidateTags'] = async function invalidateTags(...tags) {
-    await Promise.all(judgedTags(tags).map((tag) => writers.drop(tagTarget(store, tag))));
+    await Promise.all(judgedTags(tags, MAX_PURGED).map((tag) => writers.drop(tagTarget(store, tag))));
   };
 
   const write: Writes['write'] = async function write(written, change) {
@@ -59,7 +61,7 @@ export function writesOf(context: Context): Writes {
     return all.flatMap((one) =>
       typeof one === 'string' || !Array.isArray(Object(one).tags)
         ? targetOf(one as string)
-        : judgedTags(one.tags).map((tag) => tagTarget(store, tag)),
+        : judgedTags(one.tags, MAX_PURGED).map((tag) => tagTarget(store, tag)),
     );
   }
 

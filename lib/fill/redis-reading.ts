@@ -32,6 +32,7 @@ export class RedisReader {
     if (keys.length === 0) return [];
     const mustScript = this.#hasTags || this.#clock.mustLearn;
     if (mustScript && !this.#guard.redis.hasManyNodes) return this.#readByScript(keys, fields);
+    void this.#clock.askIfUnknown();
     const replies = await this.#guard.run((redis) =>
       Promise.all(keys.map((key) => readKey(redis, key, fields))),
     );

@@ -26,7 +26,7 @@ type What = readonly [field: string, value: RedisArgument];
 
 /** Every call goes through `guard`, and rejects as it does (ERS_REDIS_UNAVAILABLE, ERS_REDIS_REFUSED). */
 export function redisFillStore(guard: Guard, { tagPrefix }: RedisFillStoreOptions): FillStore {
-  const clock = new RedisClock();
+  const clock = new RedisClock(latestTimeUs);
   const reader = new RedisReader(guard, clock, tagPrefix);
   const channel = changesChannel(tagPrefix);
   const isCluster = guard.redis.hasManyNodes;
@@ -124,6 +124,7 @@ export function redisFillStore(guard: Guard, { tagPrefix }: RedisFillStoreOption
     async put(key, field, value, keeping) {
       // Where one server has it all, the script looks at the clock itself.
       const since = isCluster && keeping.tags?.length ? await latestTimeUs() : 0;
+      void clock.askIfUnknown();
       return store(putScript, key, [field, value], { keeping, token: '', since });
     },
 

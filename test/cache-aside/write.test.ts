@@ -279,6 +279,29 @@ describe('a write', () => {
   });
 });
 
+it('a write is held back again soon after FLUSHALL took its mark', async () => {
+  const server = await RedisServer.start();
+  const namespace = uniqueNamespace();
+  const { cache: here, client } = await openCache(namespace, {}, server.url);
+  const { cache: there } = await openCache(namespace, {}, server.url);
+  const written = { tags: ['t'] };
+  const writing = new Hold();
+  const writer = here.write([KEY, written], () => writing.step());
+  await writing.reached;
+  await client.flushAll();
+  await there.getOrLoad(KEY, () => 'old');
+  await there.getOrLoad('tagged', () => 'old', written);
+  await until(
+    async () => (await there.get(KEY)) === undefined && (await there.get('tagged')) === undefined,
+    5_000,
+  );
+  await there.getOrLoad(KEY, () => 'old');
+  expect(await there.get(KEY)).toBeUndefined();
+  writing.letGo();
+  await writer;
+  expect(await there.getOrLoad(KEY, () => 'new')).toBe('new');
+});
+
 describe('a write while Redis is away', () => {
   const options = { deadlineMs: 100 };
 
