@@ -98,7 +98,8 @@ export function readsOf(context: Context): Reads {
       return context.pack(value, entry, performance.now() - startedAt);
     }
     const { softTimeoutMs } = entry;
-    return { ...context.find<Value>(spelled, entry), load: loadAndPack, softTimeoutMs, onWait };
+    const { key, field, judge, read } = context.find<Value>(spelled, entry);
+    return { key, field, judge, read, load: loadAndPack, softTimeoutMs, onWait };
   }
 
   /** Each key once. */

@@ -70,14 +70,19 @@ export class RedisReader {
 
 const NONE: Records = new Map();
 
+const BESIDE = ['lease:', 'tags:', 'expired:'];
+
 /** A plain HMGET and no script: hits are the common case. */
 function readKey(redis: Redis, key: string, fields: readonly string[]): Promise<Reply> {
-  const beside = ['lease:', 'tags:', 'expired:'].flatMap((kind) => fields.map((field) => kind + field));
-  return redis.hmGet(key, [...fields, ...beside, 'mark']).catch(asNothing);
+  const names = [...fields];
+  for (const kind of BESIDE) for (const field of fields) names.push(kind + field);
+  names.push('mark');
+  return redis.hmGet(key, names).catch(asNothing);
 }
 
 function hasTags(reply: Reply, fields: number): boolean {
-  return reply.slice(2 * fields, 3 * fields).some((text) => text !== null);
+  for (let i = 2 * fields; i < 3 * fields; i += 1) if (reply[i]) return true;
+  return false;
 }
 
 /** Without records, the tags have been judged. */
