@@ -1,6 +1,6 @@
 /** Cache-Control (RFC 9111, 5.2) and its targeted sister CDN-Cache-Control (RFC 9213), parsed. */
 import { parseDictionary } from 'structured-headers';
-import { type Fields, linesOf } from './fields.js';
+import { type Fields, linesOf, remembered } from './fields.js';
 
 /** Arguments by lower-case directive name, one per occurrence; `''` where there is none. */
 export type Directives = ReadonlyMap<string, readonly string[]>;
@@ -29,10 +29,15 @@ export function parseCacheControl(lines: readonly string[]): Directives {
  * RFC 9213, 2.2: a targeted field that is a valid, non-empty dictionary is used instead of Cache-Control and Expires;
  * one that does not parse is as if absent.
  */
-export function directivesOf(fields: Fields): { directives: Directives; isTargeted: boolean } {
+export const directivesOf: (fields: Fields) => Binding = remembered(function bindingOf(fields) {
   const targeted = parseTargeted(linesOf(fields, 'cdn-cache-control'));
   if (targeted !== undefined) return { directives: targeted, isTargeted: true };
   return { directives: parseCacheControl(linesOf(fields, 'cache-control')), isTargeted: false };
+});
+
+interface Binding {
+  readonly directives: Directives;
+  readonly isTargeted: boolean;
 }
 
 /**

@@ -1,7 +1,6 @@
 /** The moment when a response's head leaves: whatever middlewares before this one add to it is there by then. */
 import type { ServerResponse } from 'node:http';
 import { keepPrivate } from '../core/private-response.js';
-import { fieldsOf, linesOf } from './fields.js';
 
 /** Node has had it since its first versions, and calls it for every head, by whichever way that came. */
 type HeadStoring = ServerResponse & { _storeHeader(this: ServerResponse, ...args: unknown[]): void };
@@ -21,6 +20,8 @@ export function beforeHeadLeaves(res: ServerResponse, act: () => void): void {
  * cookies in `pageCookies` came with the page.
  */
 export function keepCookiesPrivate(res: ServerResponse, pageCookies: readonly string[]): void {
-  if (linesOf(fieldsOf(res), 'set-cookie').every((cookie) => pageCookies.includes(cookie))) return;
+  const cookies = res.getHeader('set-cookie');
+  if (cookies === undefined) return;
+  if ([cookies].flat().every((cookie) => pageCookies.includes(String(cookie)))) return;
   keepPrivate(res);
 }

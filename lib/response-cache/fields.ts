@@ -7,9 +7,42 @@ export type Fields = readonly (readonly [name: string, value: string])[];
 /** Every outgoing message has it, though its types tell of requests only. */
 type RawNamed = ServerResponse & { getRawHeaderNames(): string[] };
 
+interface Field {
+  /** As the handler spelled it, last. */
+  readonly name: string;
+  readonly lines: readonly string[];
+}
+
+const NONE: readonly string[] = [];
+
 /** The values of all lines with that name (lower case). */
-export function linesOf(fields: Fields, name: string): string[] {
-  return fields.filter(([other]) => other.toLowerCase() === name).map(([, value]) => value);
+export function linesOf(fields: Fields, name: string): readonly string[] {
+  return byName(fields).get(name)?.lines ?? NONE;
+}
+
+/** The fields by lower-case name. A hit asks for a dozen of them, and in memory the next hit has the same fields. */
+export const byName: (fields: Fields) => ReadonlyMap<string, Field> = remembered(function index(fields) {
+  const index = new Map<string, Field>();
+  for (const [name, value] of fields) {
+    const key = name.toLowerCase();
+    const lines = index.get(key)?.lines ?? NONE;
+    index.set(key, { name, lines: [...lines, value] });
+  }
+  return index;
+});
+
+/**
+ * A function of fields, which nobody changes, that works its result out once. It is kept on the list itself: a WeakMap
+ * costs the garbage collector more than is saved where each hit brings fields of its own.
+ */
+export function remembered<Result extends object>(
+  work: (fields: Fields) => Result,
+): (fields: Fields) => Result {
+  const place = Symbol(work.name);
+  return function remember(fields: Fields & { [place]?: Result }) {
+    fields[place] ??= work(fields);
+    return fields[place];
+  };
 }
 
 /** The value of a field that has one line; undefined when it has none or several. */

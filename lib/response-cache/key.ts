@@ -104,7 +104,7 @@ function hostOf(req: CacheRequest, scheme: string): string | undefined {
   const hostname = req.hostname?.toLowerCase() ?? withoutPort(named);
   const host = withoutPort(named) === hostname ? named : hostname;
   // Both: handlers may read the header itself, whatever Express makes of it.
-  return HOST.test(named) && HOST.test(host) ? host : undefined;
+  return HOST.test(named) && (host === named || HOST.test(host)) ? host : undefined;
 }
 
 /** As Express 5 reads it for `req.host`; its `req.hostname` leaves out the port, which handlers may still put in links. */
@@ -117,7 +117,8 @@ function forwardedHost({ app, headers, socket }: CacheRequest): string | undefin
 
 /** Lower case, without the port that goes without saying. */
 function plainHost(host: string, scheme: string): string {
-  return host.toLowerCase().replace(scheme.toLowerCase() === 'https' ? /:443$/ : /:80$/, '');
+  const port = scheme.toLowerCase() === 'https' ? ':443' : ':80';
+  return (host.endsWith(port) ? host.slice(0, -port.length) : host).toLowerCase();
 }
 
 function withoutPort(host: string): string {

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isNotModified } from './conditional.js';
 import { beforeHeadLeaves, keepCookiesPrivate } from './departure.js';
 import type { Entry } from './entry.js';
-import { linesOf } from './fields.js';
+import { byName, linesOf } from './fields.js';
 import { dateOf } from './freshness.js';
 import { NOT_IN_304 } from './head.js';
 import { type Part, partOf, rangeOf, spellRange } from './ranges.js';
@@ -45,12 +45,11 @@ export function sendGatewayTimeout(res: ServerResponse): void {
 }
 
 function setStoredFields(res: ServerResponse, { fields }: Entry): void {
-  const names = new Map(fields.map(([name]) => [name.toLowerCase(), name]));
-  for (const [key, name] of names) {
-    const lines = linesOf(fields, key);
+  for (const [key, { name, lines }] of byName(fields)) {
     if (key === 'set-cookie') for (const line of lines) res.appendHeader(name, line);
     else if (key === 'vary') res.setHeader(name, withVaryOf(res, lines));
-    else res.setHeader(name, lines.length === 1 ? lines[0]! : lines);
+    // A copy: node appends to the list that it is given.
+    else res.setHeader(name, lines.length === 1 ? lines[0]! : [...lines]);
   }
 }
 

@@ -62,8 +62,8 @@ export function startTrace(): Trace {
 /** Appends this cache to Cache-Status: caches nearer to the origin come first (RFC 9211, 2). */
 export function tell(res: ServerResponse, account: Account): void {
   if (res.headersSent) return;
-  const earlier = res.getHeader('cache-status') ?? [];
-  const lines = [earlier].flat().map(String);
+  const earlier = res.getHeader('cache-status');
+  const lines = earlier === undefined ? [] : [earlier].flat().map(String);
   res.setHeader('Cache-Status', [...lines, spell(account)].join(', '));
 }
 
