@@ -70,8 +70,18 @@ function attributesOf(session: SessionData): Fields {
 export function conflictRule(
   onConflict: 'last-write' | 'reject' | DecideConflict | undefined,
 ): DecideConflict | undefined {
-  if (typeof onConflict === 'function') return onConflict;
+  if (typeof onConflict === 'function') return atOnce(onConflict);
   return onConflict === 'reject' ? reject : undefined;
+}
+
+/** A promise would be stored as an empty object. */
+function atOnce(decide: DecideConflict): DecideConflict {
+  return function decideAtOnce(...conflict) {
+    const value = decide(...conflict);
+    if (!(value instanceof Promise)) return value;
+    value.catch(() => {});
+    throw new TypeError('onConflict has to return a value, not a promise.');
+  };
 }
 
 function reject(): never {

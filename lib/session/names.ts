@@ -31,7 +31,11 @@ export function nameSessions(
 ): SessionNames {
   const head = prefix ?? DEFAULT_PREFIX;
   const tombstoneHead = `${head}gone:{${keyPrefix}${head}`;
-  const ofStored = (id: string) => ({ id, key: head + id, tombstone: `${tombstoneHead}${id}}` });
+  function ofStored(id: string): SessionName {
+    const key = head + id;
+    // An id with braces, which only a genid of the app's own makes, brings its hash tag along; on a cluster it must be one.
+    return { id, key, tombstone: BRACE.test(id) ? `${key}:gone` : `${tombstoneHead}${id}}` };
+  }
   const userHead = `${head.replace(/:$/, '') || 'sess'}-user:`;
   const [secret] = secretsIn(hashIds);
   const of = secret === undefined ? ofStored : (sid: string) => ofStored(hashed(sid, secret));
@@ -39,6 +43,7 @@ export function nameSessions(
 }
 
 const DEFAULT_PREFIX = 'sess:';
+const BRACE = /[{}]/;
 
 /** The option, as a list; the first is the one in use. */
 export function secretsIn(hashIds: HashSecrets): readonly (string | Buffer)[] {

@@ -1,6 +1,6 @@
 /** One contract, every kind of client. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { RedisSessionStore } from 'express-redis-suite/session';
+import { RedisSessionStore, type RedisSessionStoreOptions } from 'express-redis-suite/session';
 import type { SessionData } from 'express-session';
 import { onTestEnd } from '../support/cleanup.js';
 import { clientKinds, type Servers } from '../support/client-kinds.js';
@@ -27,12 +27,17 @@ afterAll(async () => {
 const session = (fields: object = {}) => ({ cookie: { originalMaxAge: AN_HOUR }, ...fields }) as SessionData;
 
 describe.each(clientKinds)('$name', (kind) => {
-  async function start() {
-    const { client, connect, close } = kind.open(servers, `${uniqueNamespace()}:`);
+  async function start(options: Partial<RedisSessionStoreOptions> = {}, keyPrefix = `${uniqueNamespace()}:`) {
+    const { client, connect, close } = kind.open(servers, keyPrefix);
     client.on('error', () => {});
     onTestEnd(close);
     await connect();
-    const store = new RedisSessionStore({ client, prefix: `${uniqueNamespace()}:`, deadlineMs: 5000 });
+    const store = new RedisSessionStore({
+      client,
+      prefix: `${uniqueNamespace()}:`,
+      deadlineMs: 5000,
+      ...options,
+    });
     // A cluster or pool opens its connections with the first command.
     await store.get('nobody');
     return store;
@@ -69,5 +74,28 @@ describe.each(clientKinds)('$name', (kind) => {
     await store.destroy('id');
     await save(a);
     expect(await store.get('id')).toBeNull();
+  });
+
+  it('hashes, encrypts, ends and moves sessions, under ids of any characters', async () => {
+    const secrets = ['a secret of thirty-two bytes or more', 'another secret of 32 bytes or more'] as const;
+    const prefix = `${uniqueNamespace()}:`;
+    const startHere = (options: Partial<RedisSessionStoreOptions>) => start({ prefix, ...options }, 'shop:');
+    const absoluteTtlMs = AN_HOUR;
+    const plain = await startHere({ absoluteTtlMs });
+    const sealed = await startHere({
+      hashIds: secrets[1],
+      encryption: { keys: secrets },
+      migrateFrom: plain,
+    });
+    const rotated = await startHere({ hashIds: secrets, encryption: { keys: secrets }, absoluteTtlMs });
+    for (const id of ['id', 'a{b}c', 'ä b', 'x'.repeat(300)]) {
+      await plain.set(id, session({ id }));
+      expect(await plain.get(id)).toMatchObject({ id });
+      expect(await sealed.get(id)).toMatchObject({ id });
+      expect(await plain.get(id)).toBeNull();
+      expect(await rotated.get(id)).toMatchObject({ id });
+      await rotated.destroy(id);
+      expect(await rotated.get(id)).toBeNull();
+    }
   });
 });

@@ -5,10 +5,12 @@ import { RedisSessionStore } from 'express-redis-suite/session';
 import expressSession from 'express-session';
 import { Redis } from 'ioredis';
 import { createClientPool } from 'redis';
+import { createCluster } from 'redis-5';
 import { onTestEnd } from '../support/cleanup.js';
 import { serve } from '../support/http.js';
 import { commandsDuring, connect, uniqueNamespace } from '../support/redis.js';
 import { RedisServer, sharedRedisUrl } from '../support/redis-server.js';
+import { startCluster } from '../support/redis-topologies.js';
 import { A_MINUTE, AN_HOUR, appWith, commonActs, cookieOf, plant, SECRET, TWO_WEEKS } from './support.js';
 
 type Options = ConstructorParameters<typeof RedisStore>[0];
@@ -208,6 +210,26 @@ const defects: readonly Defect[] = [
     },
     here: 'few',
     there: 'many',
+  },
+  {
+    name: 'D8 in a cluster all() and clear() ask for keys of several slots at once',
+    async see(make) {
+      const { ports, stop } = await startCluster();
+      onTestEnd(stop);
+      const client = createCluster({
+        rootNodes: ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })),
+      });
+      client.on('error', () => {});
+      await client.connect();
+      onTestEnd(() => client.destroy());
+      const store = make({ client, prefix: 'sess:' });
+      for (const id of ['a', 'b', 'c', 'd']) await store.set(id, session());
+      const crossed = (error: Error) => /CROSSSLOT/.test(error.message);
+      const all = await store.all().then((found) => found.length, crossed);
+      return [all, await store.clear().catch(crossed)];
+    },
+    here: [4, null],
+    there: [true, true],
   },
   {
     name: 'D8 a client pool has no scanIterator',

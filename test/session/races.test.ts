@@ -246,6 +246,15 @@ describe('saves that meet', () => {
     expect(await contents()).toEqual({ cart: ['b'], c: 1, d: 1 });
   });
 
+  it('fail when onConflict returns a promise, which nobody would wait for', async () => {
+    const onConflict = async () => Promise.reject(new Error('unheard'));
+    const store = new RedisSessionStore({ client, prefix, onConflict, ...PATIENT });
+    const [a, b] = [await load(store), await load(store)];
+    await save(Object.assign(b, { cart: ['b'] }));
+    await expect(save(Object.assign(a, { cart: ['a'] }))).rejects.toThrow(TypeError);
+    expect(await contents()).toEqual({ cart: ['b'] });
+  });
+
   it('fail with what an onConflict function throws', async () => {
     const broken = new TypeError('of onConflict');
     const onConflict = () => {
@@ -352,27 +361,37 @@ describe('over HTTP', () => {
     expect((await browser.get('/read')).json()).not.toHaveProperty('user');
   });
 
-  it('R8 a new id without anything in it does not replace the cookie of a login', async () => {
-    const mayAnswer = barrier();
-    const isRegenerated = barrier();
-    const acts: Record<string, Act> = {
-      ...commonActs,
-      '/anonymous': (req, res) =>
-        req.session.regenerate(async () => {
-          isRegenerated.open();
-          await mayAnswer.passed;
-          res.end('anonymous');
-        }),
-    };
-    const app = await serve(appWith(sessions({ client, prefix, secret: SECRET, ...PATIENT }), acts));
-    const cookie = { cookie: cookieOf('id') };
-    const anonymous = app.get('/anonymous', cookie);
-    await isRegenerated.passed;
-    expect((await app.get('/regenerate', cookie)).headers['set-cookie']).toHaveLength(1);
-    mayAnswer.open();
-    expect((await anonymous).headers['set-cookie']).toBeUndefined();
-    expect(await ours(client, prefix).length()).toBe(1);
-  });
+  it.each([
+    ['connect-redis', undefined],
+    ['sessions()', 'ada'],
+  ])(
+    'R8 with %s, after a new id without anything in it beside a login the browser is %s',
+    async (name, user) => {
+      const middleware =
+        name === 'sessions()'
+          ? sessions({ client, prefix, secret: SECRET, ...PATIENT })
+          : expressSession({ ...settings, store: theirs(client, prefix) });
+      const mayAnswer = barrier();
+      const isRegenerated = barrier();
+      const acts: Record<string, Act> = {
+        ...commonActs,
+        '/anonymous': (req, res) =>
+          req.session.regenerate(async () => {
+            isRegenerated.open();
+            await mayAnswer.passed;
+            res.end('anonymous');
+          }),
+      };
+      const browser = (await serve(appWith(middleware, acts))).browser();
+      await browser.get('/write/cart/apple');
+      const anonymous = browser.get('/anonymous');
+      await isRegenerated.passed;
+      await browser.get('/regenerate');
+      mayAnswer.open();
+      await anonymous;
+      expect((await browser.get('/read')).json().user).toBe(user);
+    },
+  );
 
   it('a slow request keeps what a quick one saved', async () => {
     await race('/write/quick/yes');
