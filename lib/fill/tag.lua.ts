@@ -80,7 +80,10 @@ end
 if act == 'expire' then tag.soft = math.max(tag.soft, now) else tag.hard = math.max(tag.hard, now) end
 if act == 'mark' then tag.marks[token] = now + mark_ms * 1000 end
 if act == 'unmark' then tag.marks[token] = nil end
-write_tag(key, tag, math.max(redis.call('PTTL', key), LONGEST_FILL_MS, mark_ms))
+local ttl_ms = math.max(redis.call('PTTL', key), LONGEST_FILL_MS, mark_ms)
+-- First, because a script's first write is the one that maxmemory refuses, and it never refuses this one.
+redis.call('UNLINK', key)
+write_tag(key, tag, ttl_ms)
 announce()
 return 1
 `);

@@ -264,6 +264,35 @@ describe('tags on one Redis', () => {
     expect(await client.pTTL(`${namespace}:#b`)).toBeLessThanOrEqual(15 * A_MINUTE);
   });
 
+  it('are purged and marked though Redis is out of memory', async () => {
+    const server = await RedisServer.start({ args: ['--maxmemory-policy', 'noeviction'] });
+    const client = await connect(server.url);
+    const store = onRedis(client, 'x');
+    await store.put('x:1', 'v', value, { ttlMs: A_MINUTE, tags: ['a'] });
+    await store.put('x:2', 'v', value, { ttlMs: A_MINUTE, tags: ['b'] });
+    await client.configSet('maxmemory', '1');
+    await store.purgeTag('a');
+    await store.markTag('b', 'writer', A_MINUTE);
+    const readings = await store.readMany(['x:1', 'x:2'], ['v']);
+    expect(readings.map(({ values }) => values)).toEqual([[null], [null]]);
+    await store.unmarkTag('b', 'writer');
+  });
+
+  it('need no right to publish', async () => {
+    const server = await RedisServer.start();
+    const client = await connect(server.url);
+    const store = onRedis(client, 'x');
+    await client.sendCommand(['ACL', 'SETUSER', 'default', 'resetchannels']);
+    const lease = await store.acquire('x:1', 'v', A_MINUTE);
+    expect(lease && (await store.commit(lease, value, { ttlMs: A_MINUTE, tags: ['a'] }))).toBe(true);
+    expect((await store.read('x:1', ['v'])).values[0]?.tags).toEqual(['a']);
+    await store.purgeTag('a');
+    expect((await store.read('x:1', ['v'])).values).toEqual([null]);
+    await store.mark('x:1', 'writer', A_MINUTE);
+    await store.unmark('x:1', 'writer');
+    expect(await store.drop('x:1')).toBe(false);
+  });
+
   it.each(['', 'garbage', '1', '99999999999999999999 1', '1 2 x'])(
     'that were evicted, or read %j, purge what carries them, and work again afterwards',
     async (tampered) => {
