@@ -1,6 +1,6 @@
 /** The demo on one screen: what a request passes, from top to bottom, and where each of the three middlewares stands. */
 import express, { type Express } from 'express';
-import { createCache } from 'express-redis-suite/cache-aside';
+import type { Cache } from 'express-redis-suite/cache-aside';
 import { rateLimit } from 'express-redis-suite/rate-limit';
 import type { ResponseCache } from 'express-redis-suite/response-cache';
 import { sessions } from 'express-redis-suite/session';
@@ -28,6 +28,8 @@ export interface Parts {
   /** Absent: limits, sessions and caches live in this process only. */
   readonly redis: RedisClient | undefined;
   readonly events: Events;
+  /** Beside the tables; what others change in them is dropped from it. */
+  readonly cache: Cache;
   /** The response cache; the worker purges what it makes new. */
   readonly pages: ResponseCache;
   readonly log: (line: string) => void;
@@ -36,11 +38,10 @@ export interface Parts {
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
-export function createApp({ config, sql, redis, events, pages, log }: Parts): Express {
+export function createApp({ config, sql, redis, events, cache, pages, log }: Parts): Express {
   const onRedis = redis === undefined ? {} : { client: redis };
-  const shopCache = createCache({ ...onRedis, namespace: 'shop', ttlMs: 5 * MINUTE_MS });
-  const users = createUsers(sql, shopCache);
-  const products = createProducts(sql, shopCache);
+  const users = createUsers(sql, cache);
+  const products = createProducts(sql, cache);
   const orders = createOrders(sql, events);
   const reports = createReports(sql);
 

@@ -10,6 +10,9 @@ export interface PoolSettings {
   readonly isBehindPgBouncer: boolean;
 }
 
+/** By which Postgres tells the shop's connections from others. */
+export const APPLICATION_NAME = 'express-redis-suite-demo';
+
 const NUMERIC_OID = 1700;
 
 /**
@@ -27,7 +30,7 @@ export function openPool({ databaseUrl, isBehindPgBouncer }: PoolSettings): Sql 
     connect_timeout: 5,
     // Postgres back from a restart is used again within 200 ms; the library's own pauses grow to 20 s.
     backoff: () => 0.2,
-    connection: { application_name: 'express-redis-suite-demo' },
+    connection: { application_name: APPLICATION_NAME },
     onnotice: () => {},
     types: {
       numeric: { to: NUMERIC_OID, from: [NUMERIC_OID], serialize: String, parse: Number },

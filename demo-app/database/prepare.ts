@@ -1,6 +1,7 @@
 /** Brings a database to the state the shop expects; any number of processes may do so at once, and any number of times. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isPostgresAway, type Sql, type Transaction } from './pool.js';
+import { createTriggers } from './row-changes.js';
 import { addKeysAndIndexes, createTables } from './schema.js';
 import { type SeedOptions, seed } from './seed.js';
 
@@ -8,7 +9,7 @@ import { type SeedOptions, seed } from './seed.js';
 const LOCK = 7_305_218;
 const POSTGRES_UP_WITHIN_MS = 30_000;
 /** Another name whenever the tables change: a database of before is then refused, not misread. */
-const MARKER = 'demo_prepared_2';
+const MARKER = 'demo_prepared_3';
 const DUPLICATE_TABLE = '42P07';
 
 /**
@@ -38,6 +39,7 @@ async function create(sql: Transaction, options: SeedOptions): Promise<void> {
   }
   await seed(sql, options);
   await addKeysAndIndexes(sql);
+  await createTriggers(sql);
   await sql`create table ${sql(MARKER)} as select now() as at`;
   await sql`analyze users, products, orders, order_items, monthly_revenue`;
 }

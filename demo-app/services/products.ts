@@ -1,5 +1,5 @@
 /** The shop's products: read through the cache, one or all; a new price is in the database and in the cache before it is confirmed. */
-import type { Cache } from 'express-redis-suite/cache-aside';
+import type { Cache, RowChange } from 'express-redis-suite/cache-aside';
 import type { Sql } from '../database/pool.js';
 
 interface Product {
@@ -16,11 +16,12 @@ export interface Products {
 }
 
 const MOST_LISTED = 1000;
+/** On everything cached here: what goes when changes may have been missed. */
+export const PRODUCT_TAG = 'products';
+const TAGGED = { tags: [PRODUCT_TAG] };
+const PREFIX = 'product:';
 
 export function createProducts(sql: Sql, cache: Cache): Products {
-  const keyOf = (id: number) => `product:${id}`;
-  const idOf = (key: string) => Number(key.slice('product:'.length));
-
   return {
     async list() {
       const rows = await sql<{ id: number }[]>`select id from products order by id limit ${MOST_LISTED}`;
@@ -32,24 +33,46 @@ export function createProducts(sql: Sql, cache: Cache): Products {
           `;
           return missing.map((product) => [keyOf(product.id), product] as const);
         },
+        TAGGED,
       );
       return [...products.values()].filter((product) => product !== undefined);
     },
 
     find(id) {
-      return cache.getOrLoad(keyOf(id), async function loadProduct() {
-        const [product] = await sql<Product[]>`select id, name, price from products where id = ${id}`;
-        return product;
-      });
+      return cache.getOrLoad(
+        keyOf(id),
+        async function loadProduct() {
+          const [product] = await sql<Product[]>`select id, name, price from products where id = ${id}`;
+          return product;
+        },
+        TAGGED,
+      );
     },
 
     setPrice(id, price) {
-      return cache.writeThrough(keyOf(id), async function updatePrice() {
-        const [product] = await sql<Product[]>`
+      return cache.writeThrough(
+        keyOf(id),
+        async function updatePrice() {
+          const [product] = await sql<Product[]>`
           update products set price = ${price} where id = ${id} returning id, name, price
         `;
-        return product;
-      });
+          return product;
+        },
+        TAGGED,
+      );
     },
   };
+}
+
+/** The keys of the cache that a changed row of this table concerns. */
+export function productKeysOf({ table, key }: RowChange): string[] {
+  return table === 'products' ? [PREFIX + key.id] : [];
+}
+
+function keyOf(id: number): string {
+  return PREFIX + id;
+}
+
+function idOf(key: string): number {
+  return Number(key.slice(PREFIX.length));
 }

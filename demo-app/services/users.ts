@@ -1,5 +1,5 @@
 /** The shop's accounts: read through the cache, written with the cache held back while the write is under way. */
-import type { Cache } from 'express-redis-suite/cache-aside';
+import type { Cache, RowChange } from 'express-redis-suite/cache-aside';
 import type { Sql } from '../database/pool.js';
 import { isPassword } from './passwords.js';
 
@@ -18,17 +18,24 @@ export interface Users {
   authenticate(email: string, password: string): Promise<User | undefined>;
 }
 
-export function createUsers(sql: Sql, cache: Cache): Users {
-  const keyOf = (id: number) => `user:${id}`;
+/** On everything cached here: what goes when changes may have been missed. */
+export const USER_TAG = 'users';
+const TAGGED = { tags: [USER_TAG] };
+const PREFIX = 'user:';
 
+export function createUsers(sql: Sql, cache: Cache): Users {
   return {
     find(id) {
-      return cache.getOrLoad(keyOf(id), async function loadUser() {
-        const [user] = await sql<User[]>`
+      return cache.getOrLoad(
+        keyOf(id),
+        async function loadUser() {
+          const [user] = await sql<User[]>`
           select id, email, name from users where id = ${id} and is_active
         `;
-        return user;
-      });
+          return user;
+        },
+        TAGGED,
+      );
     },
 
     rename(id, name) {
@@ -58,4 +65,13 @@ export async function findActive(
     from users where lower(email) = lower(${email}) and is_active
   `;
   return user;
+}
+
+/** The keys of the cache that a changed row of this table concerns. */
+export function userKeysOf({ table, key }: RowChange): string[] {
+  return table === 'users' ? [PREFIX + key.id] : [];
+}
+
+function keyOf(id: number): string {
+  return PREFIX + id;
 }

@@ -11,6 +11,12 @@ export interface NotifyTriggerOptions {
   readonly channel: string;
   /** The columns that the cache's keys are made of. Default `['id']`. */
   readonly keyColumns?: readonly string[];
+  /**
+   * Which changes are told of: a condition in SQL, put into the triggers as it is, without `old` and `new`. Default: all.
+   * `current_setting('application_name') <> 'shop'` leaves out what an app of that name writes, for which `write` and
+   * `writeThrough` see to the cache: told of it again, the cache would drop what `writeThrough` has just stored.
+   */
+  readonly when?: string;
 }
 
 /** NAMEDATALEN - 1: https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS */
@@ -29,9 +35,13 @@ export function notifyTriggerSql({
   schema,
   channel,
   keyColumns = ['id'],
+  when,
 }: NotifyTriggerOptions): string {
   if (!Array.isArray(keyColumns) || keyColumns.length === 0)
     throw invalidOption('keyColumns', keyColumns, "Name at least one column, such as ['id'].");
+  if (when !== undefined && (typeof when !== 'string' || when.trim() === ''))
+    throw invalidOption('when', when, 'Use a condition in SQL, or leave it out.');
+  const condition = when === undefined ? '' : ` when (${when})`;
   const on =
     schema === undefined
       ? identifier('table', table)
@@ -75,9 +85,9 @@ end
   return [
     `create or replace function ${own}() returns trigger language plpgsql as ${quote}${body}${quote};`,
     `drop trigger if exists ${own} on ${on};`,
-    `create trigger ${own} after insert or update or delete on ${on} for each row execute function ${own}();`,
+    `create trigger ${own} after insert or update or delete on ${on} for each row${condition} execute function ${own}();`,
     `drop trigger if exists ${truncateNameOf(own)} on ${on};`,
-    `create trigger ${truncateNameOf(own)} after truncate on ${on} for each statement execute function ${own}();`,
+    `create trigger ${truncateNameOf(own)} after truncate on ${on} for each statement${condition} execute function ${own}();`,
     '',
   ].join('\n');
 }

@@ -172,7 +172,23 @@ describe('notifications of Postgres', () => {
     await until(async () => (await cache.get('covered')) === undefined, 2_000);
   });
 
+  it('leave out the changes that `when` leaves out', async () => {
+    const when = "current_setting('application_name') <> 'own'";
+    await psql.unsafe(notifyTriggerSql({ schema, table: 'users', channel, when: 'false' }));
+    await psql.unsafe(notifyTriggerSql({ schema, table: 'users', channel, when }));
+    const keysOf = jest.fn<NonNullable<NotifyOptions['keysOf']>>(() => []);
+    await listen({ keysOf });
+    await psql.begin(async (own) => {
+      await own`set local application_name = 'own'`;
+      await own.unsafe(`update ${schema}.users set name = 'Eve' where id = 42`);
+    });
+    await psql.unsafe(`update ${schema}.users set name = 'Eve' where id = 9007199254740993`);
+    await until(() => keysOf.mock.calls.length > 0, 2_000);
+    expect(keysOf.mock.calls).toEqual([[expect.objectContaining({ key: { id: '9007199254740993' } })]]);
+  });
+
   it.each<[string, object]>([
+    ['when', { when: ' ' }],
     ['table', { table: '' }],
     ['table', { table: 'x'.repeat(64) }],
     ['channel', { channel: 'a\0b' }],

@@ -193,6 +193,8 @@ describe('the keys in Redis', () => {
         'rl:api:{127.0.0.1}',
         'rl:login:{127.0.0.1}',
         'sess:...',
+        'shop:#products',
+        'shop:#users',
         'shop:product:1',
         'shop:product:2',
         'shop:user:1',

@@ -71,6 +71,9 @@ describeWherePossible('behind PgBouncer', () => {
         select from notifications join orders on orders.id = order_id where user_id = 1 and orders.id > 60`;
       return notified.length === turns.length;
     });
+    // Past the pooler, and heard of past it.
+    await sql`update products set price = 77.25 where id = 30`;
+    await until(async () => (await one.get('/api/products/30')).json().price === 77.25);
     for (const process of [one, other, worker]) process.signal('SIGTERM');
     expect(await Promise.all([one.ended(), other.ended(), worker.ended()])).toEqual([0, 0, 0]);
   }, 90_000);

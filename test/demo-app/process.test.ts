@@ -7,6 +7,7 @@ import { onTestEnd } from '../support/cleanup.js';
 import { connect } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
 import { until } from '../support/until.js';
+import { openGate } from './gate.js';
 import { type Demo, freshDatabase, launchDemo, openShop, type Shop, startDemo } from './support.js';
 
 const ada = { email: 'ada@example.com', password: 'demo' };
@@ -275,51 +276,4 @@ function overAgent(demo: Demo, agent: http.Agent): Promise<void> {
     });
     req.on('error', reject);
   });
-}
-
-/** A way to Postgres that can be shut, and on which what is sent can be held up. */
-async function openGate(url: string) {
-  const target = new URL(url);
-  const [host, postgresPort] = [target.hostname, Number(target.port)];
-  const sockets = new Set<net.Socket>();
-  let isHolding = false;
-  let waiting: (() => void)[] = [];
-
-  const gate = net.createServer((client) => {
-    const postgres = net.connect(postgresPort, host);
-    for (const socket of [client, postgres]) {
-      sockets.add(socket);
-      socket.on('error', () => {}).on('close', () => sockets.delete(socket));
-    }
-    client.on('close', () => postgres.destroy());
-    postgres.on('close', () => client.destroy());
-    postgres.pipe(client);
-    client.on('data', (bytes) => {
-      if (isHolding) waiting.push(() => postgres.write(bytes));
-      else postgres.write(bytes);
-    });
-  });
-  const listen = (port: number) => new Promise<void>((resolve) => gate.listen(port, '127.0.0.1', resolve));
-  await listen(0);
-  const { port } = gate.address() as net.AddressInfo;
-  const shut = () => {
-    gate.close();
-    for (const socket of sockets) socket.destroy();
-  };
-  onTestEnd(shut);
-  target.host = `127.0.0.1:${port}`;
-  return {
-    url: target.href,
-    shut,
-    reopen: () => listen(port),
-    hold: () => {
-      isHolding = true;
-    },
-    held: () => waiting.length,
-    release: () => {
-      isHolding = false;
-      for (const send of waiting) send();
-      waiting = [];
-    },
-  };
 }

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Cache } from 'express-redis-suite/cache-aside';
 import postgres from 'postgres';
 import { createApp } from '../../demo-app/app.js';
 import { openPool, type Sql } from '../../demo-app/database/pool.js';
@@ -12,6 +13,7 @@ import { prepareDatabase } from '../../demo-app/database/prepare.js';
 import type { RedisClient } from '../../demo-app/database/redis.js';
 import { type Events, openEvents } from '../../demo-app/events/events.js';
 import { openPages } from '../../demo-app/routes/report-page.js';
+import { openShopCache } from '../../demo-app/services/shop-cache.js';
 import { onTestEnd } from '../support/cleanup.js';
 import { type Served, serve, talkTo } from '../support/http.js';
 import { testDatabaseUrl } from '../support/redis-server.js';
@@ -70,6 +72,7 @@ export interface AppSettings {
   readonly loginRateLimit?: number;
   /** Default: its own, as every process has. */
   readonly events?: Events;
+  readonly cache?: Cache;
   /** What the app logs, which is nothing when all is well. */
   readonly logged?: string[];
 }
@@ -80,7 +83,8 @@ export async function serveShop(sql: Sql, settings: AppSettings = {}): Promise<S
   const config = { rateLimit, loginRateLimit, sessionSecrets: ['a secret of this test'] };
   const events = settings.events ?? (await openEventsUntilTestEnds(redis));
   const log = (line: string) => logged.push(line);
-  return serve(createApp({ config, sql, redis, events, pages: openPages(redis), log }));
+  const cache = settings.cache ?? openShopCache(redis);
+  return serve(createApp({ config, sql, redis, events, cache, pages: openPages(redis), log }));
 }
 
 export async function openEventsUntilTestEnds(redis?: RedisClient): Promise<Events> {
