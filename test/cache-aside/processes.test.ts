@@ -118,6 +118,32 @@ describe('several processes on one Redis', () => {
     expect(loadsOf(asked)).toBeLessThanOrEqual(4);
   });
 
+  describe('where a stale value may stand in', () => {
+    const options = { ttlMs: 30, staleMs: 60_000, softTimeoutMs: 100 };
+
+    async function askWhenStale(question: Partial<Question>): Promise<readonly Asked[]> {
+      const workers = await startWorkers(namespace, 4);
+      const { cache } = await openCache(namespace);
+      await cache.set(KEY, 'stale', options);
+      await until(async () => (await cache.get(KEY)) === undefined);
+      const whole = { ask: KEY, times: 200, loadMs: 50, options, ...question };
+      return Promise.all(workers.map((worker) => worker.ask(whole)));
+    }
+
+    it('are served it within the soft timeout, however slow the one load is', async () => {
+      const asked = await askWhenStale({ loadMs: 10_000 });
+      expect(asked.flatMap(({ values }) => values)).toEqual(Array(800).fill('stale'));
+      expect(loadsOf(asked)).toBe(1);
+      for (const { tookMs } of asked) expect(tookMs).toBeLessThan(options.softTimeoutMs + 3_000);
+    });
+
+    it('are served it when the load fails', async () => {
+      const asked = await askWhenStale({ fails: true });
+      expect(asked.flatMap(({ values }) => values)).toEqual(Array(800).fill('stale'));
+      expect(asked.flatMap(({ errors }) => errors)).toEqual([]);
+    });
+  });
+
   it('lose one lease when a process dies while it loads', async () => {
     const worker = await Worker.start(namespace);
     const { cache } = await openCache(namespace);

@@ -1,10 +1,16 @@
 // A process of its own with a cache: it does what it is told over IPC, and tells how often it loaded.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from 'redis';
-import { type Cache, createCache } from '../../lib/cache-aside/index.js';
+import { type Cache, createCache, type LoadOptions } from '../../lib/cache-aside/index.js';
 
 export type Order =
-  | { readonly ask: string; readonly times: number; readonly loadMs: number; readonly fails?: boolean }
+  | {
+      readonly ask: string;
+      readonly times: number;
+      readonly loadMs: number;
+      readonly fails?: boolean;
+      readonly options?: LoadOptions;
+    }
   /** Commits and never comes back. */
   | { readonly commit: string }
   /** Begins to load and never comes back. */
@@ -16,6 +22,8 @@ export interface Asked {
   /** What all who asked were given, and the messages of what they were rejected with. */
   readonly values: readonly unknown[];
   readonly errors: readonly string[];
+  /** Until the last of them had it, in milliseconds. */
+  readonly tookMs: number;
 }
 
 /** `begun` comes unasked for, whenever a load begins. */
@@ -35,7 +43,7 @@ async function obey(cache: Cache, order: Order): Promise<void> {
   } else if ('load' in order) {
     await cache.getOrLoad(order.load, () => stay({ is: 'loading' }));
   } else {
-    const { loadMs, fails = false } = order;
+    const { loadMs, fails = false, options = {} } = order;
     let loads = 0;
     async function load() {
       loads += 1;
@@ -44,13 +52,14 @@ async function obey(cache: Cache, order: Order): Promise<void> {
       if (fails) throw new Error('the database is away');
       return `loaded by ${process.pid}`;
     }
-    const asked = Array.from({ length: order.times }, () => cache.getOrLoad(order.ask, load));
+    const startedAt = performance.now();
+    const asked = Array.from({ length: order.times }, () => cache.getOrLoad(order.ask, load, options));
     const outcomes = await Promise.allSettled(asked);
     const values = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
     const errors = outcomes.flatMap((outcome) =>
       outcome.status === 'rejected' ? [String(outcome.reason.message)] : [],
     );
-    answer({ is: 'asked', values, errors, loads });
+    answer({ is: 'asked', values, errors, loads, tookMs: performance.now() - startedAt });
   }
 }
 

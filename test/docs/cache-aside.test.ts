@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import postgres from 'postgres';
 import { type Database, freshDatabase } from '../demo-app/support.js';
 import { connect, type TestClient } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
+import { until } from '../support/until.js';
 import { snippetsOf, Workbench } from './snippets.js';
 
 const ROOT = join(__dirname, '../..');
@@ -104,6 +106,12 @@ describe('Each snippet does what the page says:', () => {
       await query("delete from products where name = 'cup'");
       expect(await call('readFrontPage')).toHaveLength(2);
     },
+    async notify() {
+      expect(await call('readName', 1)).toBe('Ada');
+      await query("update users set name = 'psql' where id = 1");
+      await until(async () => (await call('readName', 1)) === 'psql');
+      await call('stopListening');
+    },
     async stale() {
       expect(await call('readReport')).toBe('report 1');
       await call('slowDown', 2_000);
@@ -127,13 +135,15 @@ describe('Each snippet does what the page says:', () => {
   });
 
   test.each(Object.keys(deeds))('%s', async (id) => {
+    const sql = postgres(database.url, { max: 1, onnotice: () => {} });
+    await sql.unsafe(TABLES);
+    await sql.end();
     const app = await workbench.serve(modules.get(id) as string, 'cache-aside-process.mts', {
       REDIS_URL: redis.url,
       DATABASE_URL: database.url,
     });
     call = async (name, ...args) =>
       (await app.get(`/${name}?arguments=${encodeURIComponent(JSON.stringify(args))}`)).json();
-    await query(TABLES);
     await deeds[id]?.();
   });
 
