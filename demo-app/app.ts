@@ -4,12 +4,14 @@ import type { Cache } from 'express-redis-suite/cache-aside';
 import { rateLimit } from 'express-redis-suite/rate-limit';
 import type { ResponseCache } from 'express-redis-suite/response-cache';
 import { sessions } from 'express-redis-suite/session';
+import type { SessionData } from 'express-session';
 import type { Config } from './config.js';
 import type { Sql } from './database/pool.js';
 import type { RedisClient } from './database/redis.js';
 import type { Events } from './events/events.js';
 import { streamEvents } from './events/streams.js';
 import { accountRoutes } from './routes/account.js';
+import { deviceRoutes } from './routes/devices.js';
 import { answerErrors, answerUnknownRoute } from './routes/errors.js';
 import { healthRoutes } from './routes/health.js';
 import { orderRoutes } from './routes/orders.js';
@@ -54,12 +56,11 @@ export function createApp({ config, sql, redis, events, cache, pages, log }: Par
     limit: config.loginRateLimit,
     skipSuccessfulRequests: true,
   });
-  const session = sessions({
-    ...onRedis,
-    secret: config.sessionSecrets,
-    // Not Secure: the demo listens on the loopback interface only, over plain HTTP.
-    cookie: { maxAge: HOUR_MS, secure: false },
-  });
+  // Not Secure: the demo listens on the loopback interface only, over plain HTTP.
+  const common = { secret: config.sessionSecrets, cookie: { maxAge: HOUR_MS, secure: false } };
+  const ofUsers = { userId: ({ userId }: Partial<SessionData>) => userId, maxSessionsPerUser: 20 };
+  const shared = redis && sessions({ ...common, ...ofUsers, client: redis });
+  const session = shared ?? sessions(common);
 
   const app = express();
   app.disable('x-powered-by');
@@ -76,6 +77,7 @@ export function createApp({ config, sql, redis, events, cache, pages, log }: Par
   // What stands above needs no session: it costs none, and with Redis down it goes on for those who are logged in.
   app.use('/api', session);
   app.use('/api', accountRoutes(users, limitFailedLogins));
+  app.use('/api/devices', deviceRoutes(shared?.store));
   app.use('/api/orders', orderRoutes(orders));
 
   app.use(answerUnknownRoute);

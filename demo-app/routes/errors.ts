@@ -52,6 +52,9 @@ function answerTo(error: unknown): Answer {
   if (isSessionStoreAway(error)) {
     return { status: 503, message: 'the session store is away: try again in a moment', retryAfterSeconds: 1 };
   }
+  if ((error as { code?: unknown } | undefined)?.code === 'ERS_SESSION_REVOKED') {
+    return { status: 401, message: 'logged out on all devices meanwhile: log in again' };
+  }
   return answerToExpress(error) ?? { status: 500, message: 'something went wrong here' };
 }
 

@@ -11,6 +11,8 @@ const ROUTES = {
     'every order added up by the worker, behind the response cache: ask twice, see Cache-Status and refreshedAt',
   'POST /api/login {email, password}': 'try ada@example.com with the password demo',
   'GET /api/me': 'who is logged in',
+  'GET /api/devices': 'where you are logged in',
+  'DELETE /api/devices/:handle': 'end it there; without a handle: everywhere else',
   'POST /api/logout': 'end the session',
   'POST /api/orders {items: [{productId, quantity}]}': 'place an order',
   'GET /api/orders/:id': 'look at it',

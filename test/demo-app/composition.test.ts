@@ -176,6 +176,32 @@ describe('a write in one process', () => {
   });
 });
 
+describe('the devices of a user', () => {
+  test('are listed, and left one by one or all at once, in whichever process', async () => {
+    const [one, other] = [await serveShop(shop.sql, { redis }), await serveShop(shop.sql, { redis })];
+    const [desk, phone, tablet] = [one.browser(), other.browser(), other.browser()];
+    for (const browser of [desk, phone, tablet]) await browser.send('/api/login', { body: ada });
+    const statuses = async () =>
+      Promise.all([desk, phone, tablet].map(async (browser) => (await browser.get('/api/me')).status));
+
+    const devices = (await phone.get('/api/devices')).json() as { handle: string; isCurrent: boolean }[];
+    expect(devices).toHaveLength(3);
+    const { handle } = devices.find(({ isCurrent }) => isCurrent) ?? {};
+    expect((await desk.send(`/api/devices/${handle}`, { method: 'DELETE' })).json()).toEqual({ ended: 1 });
+    expect(await statuses()).toEqual([200, 401, 200]);
+    expect((await desk.send(`/api/devices/${handle}`, { method: 'DELETE' })).status).toBe(404);
+    expect((await desk.send('/api/devices', { method: 'DELETE' })).json()).toEqual({ ended: 1 });
+    expect(await statuses()).toEqual([200, 401, 401]);
+    expect((await phone.get('/api/devices')).status).toBe(401);
+  });
+
+  test('are not known without Redis, which is said', async () => {
+    const browser = (await serveShop(shop.sql)).browser();
+    await browser.send('/api/login', { body: ada });
+    expect((await browser.get('/api/devices')).status).toBe(501);
+  });
+});
+
 describe('the keys in Redis', () => {
   test('are spelled as documented, and each has a TTL', async () => {
     const app = await serveShop(shop.sql, { redis });
@@ -192,6 +218,7 @@ describe('the keys in Redis', () => {
         'page:...',
         'rl:api:{127.0.0.1}',
         'rl:login:{127.0.0.1}',
+        'sess-user:{1}',
         'sess:...',
         'shop:#products',
         'shop:#users',
