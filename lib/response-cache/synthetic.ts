@@ -46,6 +46,8 @@ export function dispatch(app: App, request: SyntheticRequest, onEnd: () => void)
   const abort = () => void socket.destroy();
   // What listens for errors of a request or response is the app's business; nobody is here to read them.
   for (const emitter of [socket, req, res]) emitter.on('error', abort);
+  // As a server does for its responses: pipes wait for it.
+  socket.on('drain', () => res.emit('drain'));
   res.once('finish', abort);
   socket.once('close', onEnd);
   try {

@@ -1,6 +1,7 @@
 // RFC 5861, 3, and XFetch: who asks is answered at once, and the page is renewed by a request of the cache's own.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import express from 'express';
@@ -158,6 +159,28 @@ describe('a page under stale-while-revalidate', () => {
     await site.get('/');
     const own = await untilNot(site, 'run 1');
     expect(isHit(own)).toBe(false);
+  });
+
+  it.each<[string, Handler]>([
+    [
+      'piped in pieces',
+      (_req, res) => {
+        res.writeHead(200, FRESH);
+        Readable.from(Array.from({ length: 40 }, () => Buffer.alloc(20_000, 'x'))).pipe(res);
+      },
+    ],
+    ['at once', (_req, res) => res.writeHead(200, FRESH).end(Buffer.alloc(800_000, 'x'))],
+    [
+      'a file',
+      (_req, res) => (res as express.Response).set(FRESH).sendFile(__filename, { cacheControl: false }),
+    ],
+  ])('is renewed by a large answer: %s', async (_name, again) => {
+    const site = await filled(await expressSite(await redisOptions(), oldAndThen(again)));
+    await site.get('/');
+    const renewed = await untilNot(site, 'run 1');
+    expect(isHit(renewed)).toBe(true);
+    expect(renewed.body.length).toBeGreaterThan(15_000);
+    expect(site.runs.count).toBe(2);
   });
 
   it('gives up a renewal that is over maxBodyBytes, long before its end', async () => {
