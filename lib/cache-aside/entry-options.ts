@@ -69,7 +69,7 @@ export function tagsFor(value: unknown, { tags }: ResolvedEntry): readonly strin
 }
 
 /** @throws SuiteError ERS_INVALID_OPTION */
-export function judgedTags(tags: unknown, most = MAX_TAGS): readonly string[] {
+export function judgedTags(tags: unknown, most: number = MAX_TAGS): readonly string[] {
   if (Array.isArray(tags) && tags.length <= most && tags.every((tag) => typeof tag === 'string' && tag))
     return tags as string[];
   throw invalidOption('tags', tags, `Use up to ${most} strings, or a function that returns them.`);
