@@ -15,8 +15,8 @@ export type DecideConflict = (mine: unknown, theirs: unknown, base: unknown, fie
 /**
  * `theirs`, with everything in it that this request changed from `base` to `ours`, by top-level key.
  *
- * Where both changed one key, `decide` is asked; of two cookies ours wins in any case, being set later. Arrays and nested
- * objects are one value each: merging them deeper would mix states that no request ever saw.
+ * Where both changed one key, `decide` is asked. Arrays and nested objects are one value each: merging them deeper would
+ * mix states that no request ever saw. Only the cookie is not: of two changes to it the later one counts for what it changed.
  */
 export function mergeSessions(
   base: SessionData,
@@ -26,14 +26,14 @@ export function mergeSessions(
 ): SessionData {
   const merged: Fields = { ...theirs };
   for (const field of new Set([...Object.keys(base), ...Object.keys(ours)])) {
-    if (isUnchanged(field, base, ours)) continue;
-    const isMineAlone =
-      field === 'cookie' || isUnchanged(field, base, theirs) || isUnchanged(field, ours, theirs);
+    if (field === 'cookie' || isUnchanged(field, base, ours)) continue;
+    const isMineAlone = isUnchanged(field, base, theirs) || isUnchanged(field, ours, theirs);
     const mine = fieldOf(ours, field);
     const value = isMineAlone ? mine : decide(mine, fieldOf(theirs, field), fieldOf(base, field), field);
     if (value === undefined) delete merged[field];
     else merged[field] = value;
   }
+  if (isObject(ours.cookie)) merged.cookie = mergedCookie(base, ours, theirs);
   return merged as unknown as SessionData;
 }
 
@@ -42,7 +42,6 @@ function takeMine(mine: unknown): unknown {
 }
 
 function isUnchanged(field: string, before: SessionData, after: SessionData): boolean {
-  if (field === 'cookie') return !isCookieChanged(before, after);
   return isDeepStrictEqual(fieldOf(before, field), fieldOf(after, field));
 }
 
@@ -52,18 +51,26 @@ function fieldOf(session: SessionData, field: string): unknown {
 }
 
 /** express-session moves `expires` on in every request; that alone is no change. */
-function isCookieChanged(before: SessionData, after: SessionData): boolean {
-  if (isLifetimeChanged(cookieLifetimeMs(before), cookieLifetimeMs(after))) return true;
-  return !isDeepStrictEqual(attributesOf(before), attributesOf(after));
+function mergedCookie(base: SessionData, ours: SessionData, theirs: SessionData): Fields {
+  const [before, mine, merged] = [base, ours, theirs].map(({ cookie }) => ({ ...cookie })) as unknown as [
+    Fields,
+    Fields,
+    Fields,
+  ];
+  const isLifetimeMine = isLifetimeChanged(cookieLifetimeMs(base), cookieLifetimeMs(ours));
+  for (const name of new Set([...Object.keys(before), ...Object.keys(mine)])) {
+    const isMine = LIFETIME.includes(name) ? isLifetimeMine : !isDeepStrictEqual(before[name], mine[name]);
+    if (!isMine) continue;
+    if (mine[name] === undefined) delete merged[name];
+    else merged[name] = mine[name];
+  }
+  return merged;
 }
 
-function attributesOf(session: SessionData): Fields {
-  const {
-    expires: _expires,
-    originalMaxAge: _lifetime,
-    ...attributes
-  } = (session.cookie ?? {}) as unknown as Fields;
-  return attributes;
+const LIFETIME: readonly string[] = ['originalMaxAge', 'expires'];
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }
 
 /** Undefined for `'last-write'`. */

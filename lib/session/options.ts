@@ -53,8 +53,9 @@ export interface RedisSessionStoreOptions {
   readonly maxSessionsPerUser?: number | undefined;
   /**
    * Keys hold an HMAC-SHA-256 of the session's id under this secret, so that who sees Redis has no one's cookie. A list
-   * rotates: the first is used, sessions under the others move when they are read. 32 random bytes or more each. `ids()`
-   * and `all()` then give hashes. Not set by default.
+   * rotates: the first is used, sessions under the others move when they are read. Give every process both, the old one
+   * first, before any has the new one first: who knows only the old one does not find what has moved. 32 random bytes or
+   * more each. `ids()` and `all()` then give hashes. Not set by default.
    */
   readonly hashIds?: HashSecrets;
   /**
@@ -66,8 +67,9 @@ export interface RedisSessionStoreOptions {
   readonly maxBytes?: number | undefined;
   /**
    * The store that had the sessions before, any express-session store. A session that is not here is looked for there once
-   * and moves; destroying one destroys it there too. While it fails, sessions that have not moved are unavailable
-   * (ERS_OLD_STORE_FAILED; `sessions()` answers as if Redis were down) and not gone. Not set by default.
+   * and moves; destroying one destroys it there too. A process that knows only the old store does not find what has moved.
+   * While it fails or takes longer than a second, sessions that have not moved are unavailable (ERS_OLD_STORE_FAILED;
+   * `sessions()` answers as if Redis were down) and not gone. Not set by default.
    */
   readonly migrateFrom?: OldStore | undefined;
   /** How long one call to Redis may take, in milliseconds. Default 250. */

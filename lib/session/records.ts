@@ -38,6 +38,8 @@ export class Records {
   readonly #guard: Guard;
   readonly #turns = new Turns();
   readonly #saving: Saving;
+  /** Of the script that reads, all but the time. */
+  readonly #readArgs: readonly string[];
   readonly #migration: Migration | undefined;
   readonly #unreadable = new Notice(UNREADABLE);
   readonly #refused = new Notice(REFUSED);
@@ -50,6 +52,8 @@ export class Records {
     this.#names = nameSessions(options, this.#guard.redis.keyPrefix);
     this.codec = codecFor(options);
     this.lifetimes = lifetimesOf(options);
+    const { slides, ttl, touchAfterMs, absoluteTtlMs = 0 } = this.lifetimes;
+    this.#readArgs = [slides ? fallbackMs(ttl) : 0, touchAfterMs, absoluteTtlMs].map(String);
     this.#saving = {
       guard: this.#guard,
       codec: this.codec,
@@ -159,11 +163,9 @@ export class Records {
   }
 
   #fetch({ key, tombstone }: SessionName): Promise<Reply | null> {
-    const { slides, ttl, touchAfterMs, absoluteTtlMs = 0 } = this.lifetimes;
-    const args = [slides ? fallbackMs(ttl) : 0, touchAfterMs, absoluteTtlMs, absoluteTtlMs && Date.now()];
-    const reply = this.#guard.run((redis) =>
-      runScript(redis, readScript, [key, tombstone], args.map(String), 'bytes'),
-    );
+    const nowMs = this.lifetimes.absoluteTtlMs === undefined ? '0' : String(Date.now());
+    const args = [...this.#readArgs, nowMs];
+    const reply = this.#guard.run((redis) => runScript(redis, readScript, [key, tombstone], args, 'bytes'));
     return reply as Promise<Reply | null>;
   }
 

@@ -9,7 +9,10 @@ import { RedisSessionStore } from './store.js';
 export interface SessionsOptions
   extends Omit<SessionOptions, 'store'>,
     Omit<RedisSessionStoreOptions, 'client'> {
-  /** A client of `redis` or `ioredis`. Without one, sessions live in this process only (express-session's MemoryStore). */
+  /**
+   * A client of `redis` or `ioredis`. Without one, sessions live in this process only (express-session's MemoryStore), and
+   * the other options of the store have nothing to work on.
+   */
   readonly client?: RedisSessionStoreOptions['client'] | undefined;
   /**
    * What happens to a request with a session cookie while Redis is down. `'error'`: 503 with Retry-After. `'anonymous'`:

@@ -52,7 +52,7 @@ afterAll(() => {
   process.stdout.write(`Of ${RUNS} interleavings of two requests:\n${rows.join('')}`);
 });
 
-it.each<Pairing>(['both here', 'one here, one on connect-redis'])(
+it.each<Pairing>(['both here', 'both here, hashed and encrypted', 'one here, one on connect-redis'])(
   'nothing goes wrong with %s',
   async (pairing) => expect(shortest(await drive(pairing))).toBeUndefined(),
   WITHIN_MS,

@@ -4,8 +4,9 @@
  *
  * Each request has a store of its own, as two processes have.
  */
+import { createHmac } from 'node:crypto';
 import { RedisStore } from 'connect-redis';
-import { RedisSessionStore } from 'express-redis-suite/session';
+import { RedisSessionStore, type RedisSessionStoreOptions } from 'express-redis-suite/session';
 import type { SessionData } from 'express-session';
 import fc from 'fast-check';
 import type { TestClient } from '../support/redis.js';
@@ -41,7 +42,18 @@ export const interleavings: fc.Arbitrary<Interleaving> = fc.record({
 });
 
 /** Who serves the first request and who the second. */
-export type Pairing = 'both on connect-redis' | 'both here' | 'one here, one on connect-redis';
+export type Pairing =
+  | 'both on connect-redis'
+  | 'both here'
+  | 'both here, hashed and encrypted'
+  | 'one here, one on connect-redis';
+
+const SEALED = {
+  hashIds: 'a secret of thirty-two bytes or more',
+  encryption: { keys: ['another secret of 32 bytes or more'] },
+  absoluteTtlMs: 2 * TWO_WEEKS,
+  onConflict: (mine: unknown) => mine,
+};
 
 export type Fault = 'resurrected' | 'update lost' | 'logged out' | 'time to live cut';
 
@@ -57,27 +69,33 @@ export class Stage {
   readonly #prefix: string;
   readonly #contenders: readonly [Contender, Contender];
   readonly #judge: RedisStore;
+  readonly #ours: Partial<RedisSessionStoreOptions>;
   #runs = 0;
 
   constructor(client: TestClient, prefix: string, pairing: Pairing) {
     this.#client = client;
     this.#prefix = prefix;
+    this.#ours = { ...PATIENT, ...(pairing === 'both here, hashed and encrypted' ? SEALED : {}) };
     const first = this.#contender(pairing !== 'both on connect-redis');
-    this.#contenders = [first, this.#contender(pairing === 'both here')];
-    const options = { client, prefix };
-    this.#judge = first.isOurs ? new RedisSessionStore({ ...options, ...PATIENT }) : new RedisStore(options);
+    this.#contenders = [first, this.#contender(pairing.startsWith('both here'))];
+    this.#judge = this.#store(client, first.isOurs);
   }
 
   /** What went wrong by the doing of ours; where nobody is ours, what went wrong at all. */
   async run({ programs, turns }: Interleaving): Promise<Set<Fault>> {
     this.#runs += 1;
     const sid = `run${this.#runs}`;
-    const key = this.#prefix + sid;
+    const key = this.#keyOf(sid);
     const [first, second] = this.#contenders;
     const isMixed = first.isOurs !== second.isOurs;
     // The date of the last save has passed, as in a session that was only read since; connect-redis would end it with a save.
     const expires = isMixed ? {} : { expires: new Date(Date.now() - 1000).toISOString() };
-    await plant(this.#client, key, { user: 'ada', a: 0, b: 0 }, expires);
+    if ('encryption' in this.#ours) {
+      const cookie = { originalMaxAge: AN_HOUR, ...expires };
+      await this.#judge.set(sid, { cookie, user: 'ada', a: 0, b: 0 } as never);
+    } else {
+      await plant(this.#client, key, { user: 'ada', a: 0, b: 0 }, expires);
+    }
 
     const requests = this.#contenders.map((contender, i) => new Request(contender, sid, 'ab'[i] as string));
     const lanes = requests.map((request, i) => new Lane(() => request.run(programs[i] as readonly Op[])));
@@ -105,9 +123,15 @@ export class Stage {
     return faults;
   }
 
+  #keyOf(id: string): string {
+    const { hashIds } = this.#ours;
+    if (hashIds === undefined) return this.#prefix + id;
+    return this.#prefix + createHmac('sha256', SEALED.hashIds).update(id).digest('base64url');
+  }
+
   /** A process on connect-redis may write what it likes; but nobody here reads it. */
   async #isThere(id: string, isMixed: boolean): Promise<boolean> {
-    if (!isMixed && (await this.#client.exists(this.#prefix + id)) > 0) return true;
+    if (!isMixed && (await this.#client.exists(this.#keyOf(id))) > 0) return true;
     return (await this.#judge.get(id)) !== null;
   }
 
@@ -127,9 +151,12 @@ export class Stage {
   #contender(isOurs: boolean): Contender {
     const contender: { gate: Lane | undefined } = { gate: undefined };
     const client = stepped(this.#client, () => contender.gate?.pass());
+    return Object.assign(contender, { store: this.#store(client, isOurs), isOurs });
+  }
+
+  #store(client: TestClient, isOurs: boolean): RedisStore {
     const options = { client, prefix: this.#prefix };
-    const store = isOurs ? new RedisSessionStore({ ...options, ...PATIENT }) : new RedisStore(options);
-    return Object.assign(contender, { store, isOurs });
+    return isOurs ? new RedisSessionStore({ ...options, ...this.#ours }) : new RedisStore(options);
   }
 }
 

@@ -33,12 +33,37 @@ it('takes their cookie when only the date of ours moved', () => {
   expect(merge({ cookie }, moved, theirs)).toEqual(theirs);
 });
 
-it('takes our cookie when we gave it another lifetime or attribute', () => {
+it('takes of our cookie what we changed, its lifetime or an attribute', () => {
   const theirs = { cookie: { ...cookie, originalMaxAge: 5000 } };
   for (const change of [{ originalMaxAge: 90_000 }, { path: '/app' }, { originalMaxAge: null }]) {
     const ours = { cookie: { ...cookie, ...change } };
-    expect(merge({ cookie }, ours, theirs)).toEqual(ours);
+    expect(merge({ cookie }, ours, theirs)).toEqual({ cookie: { ...theirs.cookie, ...change } });
   }
+});
+
+it('takes their lifetime when all we did to the cookie is to complete it', () => {
+  const base = { cookie: { originalMaxAge: 1000 } };
+  const theirs = { cookie: { originalMaxAge: 5000, expires: 'later' } };
+  expect(merge(base, { cookie: { ...cookie, expires: 'now' } }, theirs)).toEqual({
+    cookie: { ...cookie, ...theirs.cookie },
+  });
+});
+
+it('takes an attribute away that we took away', () => {
+  const theirs = { cookie: { ...cookie, originalMaxAge: 5000 } };
+  expect(merge({ cookie }, { cookie: { originalMaxAge: 1000 } }, theirs)).toEqual({
+    cookie: { originalMaxAge: 5000 },
+  });
+});
+
+it('needs no cookie', () => {
+  expect(merge({}, { a: 1 }, { b: 2 })).toEqual({ a: 1, b: 2 });
+  expect(merge({ cookie }, { a: 1 }, { cookie, b: 2 })).toEqual({ cookie, a: 1, b: 2 });
+  expect(merge({}, { cookie, a: 1 }, { b: 2 })).toEqual({
+    cookie: { path: '/', originalMaxAge: 1000 },
+    a: 1,
+    b: 2,
+  });
 });
 
 it('keeps the change of each, whatever they do to different keys', () => {
