@@ -4,7 +4,7 @@ import { isRevalidation } from '../core/revalidation.js';
 import type { Cache } from './cache.js';
 import type { Entry } from './entry.js';
 import { fetchFromHandler } from './fetch.js';
-import { isForOneRequest, useOf, useStale } from './policy.js';
+import { hasValidator, isForOneRequest, useOf, useStale } from './policy.js';
 import type { Found } from './shelf.js';
 import { taggerOf } from './tags.js';
 import { type Account, type Forward, STALE_IF_ERROR } from './trace.js';
@@ -63,7 +63,8 @@ export async function approach(
   const reservation = typeof turn === 'object' && 'reservation' in turn ? turn.reservation : undefined;
   const act = isRenewal ? undefined : actOn(turn);
   if (act === undefined && reservation !== undefined && !isGone(visit))
-    return () => fetchFromHandler(cache, visit, { ...errand, flight, reservation });
+    return () =>
+      fetchFromHandler(cache, visit, { ...errand, ...newest(reservation.entry), flight, reservation });
   // Without the right to store, this process may not share either: it would not hear of a purge.
   flight.land(act === undefined ? undefined : entryIn(turn));
   reservation?.cancel().catch(ignore);
@@ -81,6 +82,13 @@ export async function approach(
   function serveAfterFailure(): (() => void) | undefined {
     const use = fallback && useStale(fallback, visit.headers, rules, Date.now(), 'if-error');
     return use && (() => serve(visit, fallback, use, { ...collapsed, detail: STALE_IF_ERROR }));
+  }
+
+  /** What was stored since we looked is what to validate. */
+  function newest(entry: Entry | undefined): Pick<Miss, 'stored' | 'fallback'> {
+    if (entry === undefined || !cache.shelf.matches(entry, visit.headers)) return { stored, fallback };
+    const isValid = useOf(entry, visit.headers, rules, Date.now()).may !== 'nothing' && hasValidator(entry);
+    return { stored: isValid ? entry : undefined, fallback: entry };
   }
 
   function serveIfUsable(entry: Entry | undefined, account: Account): (() => void) | undefined {

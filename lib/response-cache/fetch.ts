@@ -24,7 +24,7 @@ import { createRecorder } from './recorder.js';
 import { serveEntry } from './serve.js';
 import type { StaleBecause } from './stale.js';
 import { type Account, type Forward, STALE_IF_ERROR, tell, tellInstead } from './trace.js';
-import type { Visit } from './visit.js';
+import { refuse, type Visit } from './visit.js';
 
 export interface Errand extends Stake {
   readonly forward: Forward;
@@ -53,6 +53,8 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   /** The status that is not passed on. */
   let failedStatus: number | undefined;
 
+  const mayStandIn =
+    staleUse('closed') !== undefined || (fallback !== undefined && rules.servesStaleWhenClosed);
   trace.go(stored === undefined ? 'fetch' : 'validate');
   const range = stored === undefined && asksForPart(asked, rules) ? asked.range : undefined;
   setHeaders(req, withOwnCondition(asked, stored?.fields ?? [], range));
@@ -72,7 +74,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
       setHeaders(req, asked);
       drop('aborted');
     },
-    onGivenUp: staleUse('closed') && onGivenUp,
+    onGivenUp: mayStandIn ? onGivenUp : undefined,
   });
   visit.next();
 
@@ -150,7 +152,8 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
 
   function onGivenUp(): void {
     setHeaders(req, asked);
-    serveStale('closed');
+    if (staleUse('closed') === undefined) refuseStale();
+    else serveStale('closed');
     silence(res);
   }
 
@@ -166,6 +169,14 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
     const ageMs = currentAgeMs(fallback!, rules, Date.now());
     serveEntry(req, res, fallback!, ageMs, { forward, ...status, detail: STALE_IF_ERROR });
     trace.end('stale', because);
+    drop('failed');
+  }
+
+  /** RFC 9111, 5.2.2.2: disconnected, a cache answers 504 rather than with what must be validated first. */
+  function refuseStale(): void {
+    restore();
+    resetHeaders(before);
+    refuse(visit, 'closed');
     drop('failed');
   }
 

@@ -189,6 +189,15 @@ describe('a handler that closes the connection', () => {
     await expect((await filled(site)).get('/')).rejects.toThrow(/hang up|ECONNRESET/);
   });
 
+  it('is a 504 by the letter of the standard where the page must be validated', async () => {
+    const site = await expressSite(
+      { ...(await redisOptions()), profile: 'rfc9111' },
+      failing((_req, res) => res.socket?.destroy(), 'max-age=1, must-revalidate'),
+    );
+    const reply = await (await filled(site)).get('/');
+    expect([reply.status, reply.text, reply.headers['x-page']]).toEqual([504, '', undefined]);
+  });
+
   it('closes it after the first byte', async () => {
     const site = await expressSite(
       await redisOptions(),
