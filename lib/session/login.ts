@@ -20,13 +20,14 @@ export type SessionFields = Omit<Partial<SessionData>, 'cookie'>;
 export async function login(req: IncomingMessage, fields: SessionFields): Promise<void> {
   const { sessionStore: store } = req as SessionRequest;
   const old = sessionOf(req);
-  const [admission] = await Promise.all([
-    store instanceof RedisSessionStore ? store.admit(fields) : undefined,
-    promised((done) => old.regenerate(done)),
-  ]);
+  const admission = store instanceof RedisSessionStore ? store.admit(fields) : undefined;
+  // It is awaited once there is a new session: a request must not go on while its session is being exchanged.
+  admission?.catch(() => {});
+  await promised((done) => old.regenerate(done));
+  const admit = await admission;
   const session = sessionOf(req);
   Object.assign(session, fields);
-  admission?.(session);
+  admit?.(session);
   try {
     await promised((done) => session.save(done));
   } catch (error) {

@@ -141,6 +141,10 @@ export class Records {
     const slidMs = this.lifetimes.slides ? Math.ceil(remainingMs) : 0;
     const args = [slidMs, this.lifetimes.touchAfterMs].map(String);
     const leftMs = await this.#guard.run((redis) => runScript(redis, touchScript, [key, tombstone], args));
+    const idleMs = remainingMs - Number(leftMs);
+    if (known && slidMs > 0 && idleMs >= this.lifetimes.touchAfterMs) {
+      this.users?.noteRead(sid, session, { user: known.user, idleMs });
+    }
     if (known && leftMs === NO_SESSION) this.known.note(session, { ...known, isGone: true });
   }
 

@@ -14,7 +14,10 @@ export interface UserSession {
   readonly isCurrent: boolean;
   /** When it became this user's. */
   readonly createdAt: Date;
-  /** When a request last used it. To `touchAfterMs` exactly; never before `createdAt`. */
+  /**
+   * When a request last used it: to `touchAfterMs` exactly, never before `createdAt`. What `absoluteTtlMs` cuts off a
+   * session's last lifetime makes it seem that much earlier.
+   */
   readonly lastSeenAt: Date;
   /** As it was at the login, or when the session was last saved long after that. */
   readonly device: Device;

@@ -128,9 +128,8 @@ export class Users {
   }
 
   /** A request has read a session: now and then it enters again, so that the index lives as long as it. Nobody waits. */
-  noteRead(sid: string, session: SessionData, { user, idleMs }: Known): void {
-    if (user === undefined || !isDueAgain(idleMs, this.#livesForMs(session), Math.random())) return;
-    this.#write(this.#backgroundIndex, sid, session, user).catch(() => {});
+  noteRead(sid: string, session: SessionData, { user, idleMs }: Pick<Known, 'user' | 'idleMs'>): void {
+    if (user !== undefined && idleMs > 0) this.#enterAgain(sid, session, user, idleMs).catch(() => {});
   }
 
   /** It has come from another store, or by another name. */
@@ -186,6 +185,11 @@ export class Users {
     if (count > this.#maxSessions) return this.#index.limit(user, others, this.#maxSessions);
     // Nobody waits for it: what is not done now is done next time.
     this.#backgroundIndex.prune(user, others).catch(() => {});
+  }
+
+  async #enterAgain(sid: string, session: SessionData, user: string, idleMs: number): Promise<void> {
+    const isDue = isDueAgain(idleMs, this.#livesForMs(session), Math.random());
+    if (isDue) await this.#write(this.#backgroundIndex, sid, session, user);
   }
 
   #write(index: UserIndex, sid: string, session: SessionData, user: string, since = ANY_TIME) {
