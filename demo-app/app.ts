@@ -33,14 +33,14 @@ export interface Parts {
   /** Beside the tables; what others change in them is dropped from it. */
   readonly cache: Cache;
   /** The response cache; the worker purges what it makes new. */
-  readonly pages: ResponseCache;
+  readonly reportCache: ResponseCache;
   readonly log: (line: string) => void;
 }
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
-export function createApp({ config, sql, redis, events, cache, pages, log }: Parts): Express {
+export function createApp({ config, sql, redis, events, cache, reportCache, log }: Parts): Express {
   const onRedis = redis === undefined ? {} : { client: redis };
   const users = createUsers(sql, cache);
   const products = createProducts(sql, cache);
@@ -70,7 +70,7 @@ export function createApp({ config, sql, redis, events, cache, pages, log }: Par
   app.get('/events', limit, streamEvents(events));
 
   app.use('/api', limit, neverStore, express.json({ limit: '100kb' }));
-  app.use('/api/reports', reportRoutes(reports, pages));
+  app.use('/api/reports', reportRoutes(reports, reportCache));
   app.use('/api/products', productRoutes(products));
   app.use('/api/users', userRoutes(users));
 

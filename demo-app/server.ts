@@ -7,7 +7,7 @@ import { type Config, configFrom } from './config.js';
 import { openConnections } from './database/connections.js';
 import { followRowChanges } from './database/row-changes.js';
 import { startJobs } from './events/jobs.js';
-import { openPages } from './routes/report-page.js';
+import { openReportCache } from './routes/report-page.js';
 import { openShopCache } from './services/shop-cache.js';
 
 const HOST = '127.0.0.1';
@@ -30,21 +30,21 @@ async function start(): Promise<void> {
 
   const connections = await openConnections(config, console.log);
   const { sql, redis, events } = connections;
-  const pages = openPages(redis);
+  const reportCache = openReportCache(redis);
   const cache = openShopCache(redis);
   const { databaseDirectUrl } = config;
   const rowChanges =
     databaseDirectUrl === undefined ? undefined : followRowChanges(databaseDirectUrl, cache, console.log);
   // What is another process' work on Redis, this one does itself without.
   const jobs =
-    redis === undefined ? startJobs({ sql, events, pages, log: console.log, ...config }) : undefined;
+    redis === undefined ? startJobs({ sql, events, reportCache, log: console.log, ...config }) : undefined;
   ending.endStreams = events.close;
   ending.endRest = async function endRest() {
     await Promise.all([jobs?.stop(), rowChanges?.close()]);
     await connections.close();
   };
 
-  server.on('request', createApp({ config, sql, redis, events, cache, pages, log: console.error }));
+  server.on('request', createApp({ config, sql, redis, events, cache, reportCache, log: console.error }));
   await listen(server, config);
   console.log(`listening on http://${HOST}:${(server.address() as AddressInfo).port}`);
 }

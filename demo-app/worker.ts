@@ -2,7 +2,7 @@
 import { BadEnvironment, configFrom } from './config.js';
 import { openConnections } from './database/connections.js';
 import { startJobs } from './events/jobs.js';
-import { openPages } from './routes/report-page.js';
+import { openReportCache } from './routes/report-page.js';
 
 const ENDS_WITHIN_MS = 8000;
 
@@ -22,7 +22,7 @@ async function start(): Promise<void> {
 
   const connections = await openConnections(config, log);
   const { sql, redis, events } = connections;
-  const jobs = startJobs({ sql, events, pages: openPages(redis), log, ...config });
+  const jobs = startJobs({ sql, events, reportCache: openReportCache(redis), log, ...config });
   end = async function endInOrder() {
     events.close();
     await jobs.stop();

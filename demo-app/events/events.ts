@@ -35,7 +35,7 @@ const SILENT_FOR_MS = 15_000;
 export async function openEvents(redis: RedisClient | undefined): Promise<Events> {
   const followers = new Set<{ onEvent: Listener; onEnd: () => void }>();
   const tell: Listener = (event) => {
-    for (const { onEvent } of followers) onEvent(event);
+    for (const { onEvent } of followers) callSafely(() => onEvent(event));
   };
   const stopListening = redis === undefined ? () => {} : await listen(redis, tell);
 
@@ -75,7 +75,7 @@ async function listen(redis: RedisClient, tell: Listener): Promise<() => void> {
     setTimeout(resolve, FIRST_TRY_MS).unref();
     connection.connect().catch(forget);
   });
-  return () => connection.destroy();
+  return () => void (connection.isOpen && connection.destroy());
 }
 
 /** Anybody who reaches Redis can publish there. */
@@ -97,6 +97,15 @@ function isSound({ kind, id, status, total, text, refreshedAt }: Record<string, 
 
 function isId(id: unknown): boolean {
   return Number.isSafeInteger(id) && Number(id) > 0;
+}
+
+/** A follower that throws must not fail the order that it is told of, nor end the process. */
+function callSafely(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    process.emitWarning(error as Error);
+  }
 }
 
 function forget(): void {}

@@ -10,7 +10,7 @@ import type { Events } from './events.js';
 export interface JobParts {
   readonly sql: Sql;
   readonly events: Events;
-  readonly pages: Pick<ResponseCache, 'purge'>;
+  readonly reportCache: Pick<ResponseCache, 'purge'>;
   readonly log: (line: string) => void;
   /** How old the report may get when no order is placed, or nobody heard of it, in milliseconds. */
   readonly refreshEveryMs: number;
@@ -26,7 +26,7 @@ const GATHER_MS = 500;
 /** Notifications that wait for the database; what is heard beyond them is forgotten, as pub/sub forgets. */
 const MAX_UNDER_WAY = 1_000;
 
-export function startJobs({ sql, events, pages, log, refreshEveryMs }: JobParts): Jobs {
+export function startJobs({ sql, events, reportCache, log, refreshEveryMs }: JobParts): Jobs {
   const reports = createReports(sql);
   const notifications = createNotifications(sql);
   const refresh = coalesce(() => refreshReport().catch(complain('refreshing the report')), GATHER_MS);
@@ -54,7 +54,7 @@ export function startJobs({ sql, events, pages, log, refreshEveryMs }: JobParts)
   async function refreshReport(): Promise<void> {
     const { refreshedAt } = await reports.refreshMonthlyRevenue();
     // After the refresh, never before: a page made in between would be the old one, and stay.
-    await pages.purge(REPORT_PATH);
+    await reportCache.purge(REPORT_PATH);
     events.publish({ kind: 'report', id: 'monthly-revenue', refreshedAt: refreshedAt.toISOString() });
   }
 

@@ -28,7 +28,7 @@ export function streamEvents(events: Events, limits: StreamLimits = {}): Request
   let isOver = false;
 
   const heartbeat = setInterval(function beat() {
-    for (const session of channel.activeSessions) void session.batch(comment);
+    for (const session of channel.activeSessions) session.batch(comment).catch(() => {});
     cutSlowReaders();
   }, heartbeatMs).unref();
 

@@ -18,7 +18,8 @@ import { ask, onPath } from './programs.mjs';
 import { startServer } from './server-process.mjs';
 import { watchOver } from './watchdog.mjs';
 
-const DOWNLOADED_WITHIN_MS = 60_000;
+// Offline, somebody waits for this in vain.
+const DOWNLOADED_WITHIN_MS = 30_000;
 // Fewer than clients, so that clients take turns on them, which is what has to be got right.
 const SERVER_CONNECTIONS = 4;
 

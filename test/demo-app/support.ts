@@ -12,7 +12,7 @@ import { openPool, type Sql } from '../../demo-app/database/pool.js';
 import { prepareDatabase } from '../../demo-app/database/prepare.js';
 import type { RedisClient } from '../../demo-app/database/redis.js';
 import { type Events, openEvents } from '../../demo-app/events/events.js';
-import { openPages } from '../../demo-app/routes/report-page.js';
+import { openReportCache } from '../../demo-app/routes/report-page.js';
 import { openShopCache } from '../../demo-app/services/shop-cache.js';
 import { onTestEnd } from '../support/cleanup.js';
 import { type Served, serve, talkTo } from '../support/http.js';
@@ -84,7 +84,7 @@ export async function serveShop(sql: Sql, settings: AppSettings = {}): Promise<S
   const events = settings.events ?? (await openEventsUntilTestEnds(redis));
   const log = (line: string) => logged.push(line);
   const cache = settings.cache ?? openShopCache(redis);
-  return serve(createApp({ config, sql, redis, events, cache, pages: openPages(redis), log }));
+  return serve(createApp({ config, sql, redis, events, cache, reportCache: openReportCache(redis), log }));
 }
 
 export async function openEventsUntilTestEnds(redis?: RedisClient): Promise<Events> {

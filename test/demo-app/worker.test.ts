@@ -40,7 +40,7 @@ describe('its jobs', () => {
 
   /** Each purge notes how many orders the view holds at that moment. */
   async function start(refreshEveryMs = HOUR_MS, logged: string[] = []) {
-    const pages = {
+    const reportCache = {
       async purge() {
         purged.push(ordersIn((await createReports(shop.sql).monthlyRevenue()).months));
       },
@@ -48,7 +48,7 @@ describe('its jobs', () => {
     const jobs = startJobs({
       sql: shop.sql,
       events,
-      pages,
+      reportCache,
       log: (line) => logged.push(line),
       refreshEveryMs,
     });
@@ -86,7 +86,7 @@ describe('its jobs', () => {
     const other = startJobs({
       sql: shop.sql,
       events,
-      pages: { async purge() {} },
+      reportCache: { async purge() {} },
       log: (line) => logged.push(line),
       refreshEveryMs: HOUR_MS,
     });
@@ -116,7 +116,7 @@ describe('its jobs', () => {
   test('that fail are reported in one line, and done at the next occasion', async () => {
     const logged: string[] = [];
     let isAway = true;
-    const pages = {
+    const reportCache = {
       async purge() {
         if (isAway) throw new Error('Redis is not available');
         purged.push(0);
@@ -125,7 +125,7 @@ describe('its jobs', () => {
     const jobs = startJobs({
       sql: shop.sql,
       events,
-      pages,
+      reportCache,
       log: (line) => logged.push(line),
       refreshEveryMs: 100,
     });
