@@ -234,7 +234,7 @@ const lifetimes: readonly [string, Case['run']][] = [
     'a session ends with its own lifetime, to the fraction of a second',
     async (make) => {
       const store = asked(await make());
-      await store.set('a', session({}, 700));
+      await store.set('a', session({}, 3000));
       await sleep(250);
       ok(await store.get('a'));
       await store.set('b', session({}, 300));
@@ -260,10 +260,10 @@ const lifetimes: readonly [string, Case['run']][] = [
     'a touch prolongs it',
     async (make) => {
       const store = asked(await make());
-      await store.set('a', session({}, 1000));
+      await store.set('a', session({}, 2000));
       await sleep(500);
-      await store.touch('a', session({}, 3000));
-      await sleep(1200);
+      await store.touch('a', session({}, 6000));
+      await sleep(2000);
       ok(await store.get('a'));
     },
   ],
@@ -279,9 +279,9 @@ const lifetimes: readonly [string, Case['run']][] = [
   [
     'one that is used all the time does not end, though it was saved long ago',
     async (make) => {
-      const { browser } = await logIn(await make(), 1500);
+      const { browser } = await logIn(await make(), 2000);
       for (let time = 0; time < 4; time += 1) {
-        await sleep(600);
+        await sleep(700);
         equal((await browser.get('/read')).json().user, 'ada');
       }
     },
@@ -289,10 +289,10 @@ const lifetimes: readonly [string, Case['run']][] = [
   [
     'one that is saved after the end that its last save foresaw, while in use, lives on',
     async (make) => {
-      const { browser } = await logIn(await make(), 1500);
-      await sleep(900);
+      const { browser } = await logIn(await make(), 2500);
+      await sleep(1500);
       await browser.get('/read');
-      await sleep(800);
+      await sleep(1300);
       equal((await browser.get('/save')).status, 200);
       equal((await browser.get('/read')).json().user, 'ada');
     },
