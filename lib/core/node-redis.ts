@@ -153,7 +153,12 @@ async function subscribeBeside(
   };
   // A client that is recycled ends and is open again at once.
   const closeToo = () => void setImmediate(() => client.isOpen || close());
-  for (const event of ['error', 'reconnecting', 'end']) beside.on(event, onLost);
+  // A pool does not say when it is closed: an attempt to reconnect finds out.
+  const lose = () => {
+    onLost();
+    closeToo();
+  };
+  for (const event of ['error', 'reconnecting', 'end']) beside.on(event, lose);
   client.on('end', closeToo);
   try {
     await beside.connect();
