@@ -84,7 +84,7 @@ async function replaceSession(saving: Saving, name: SessionName, draft: Draft, k
   const startedAt = performance.now();
   let current = known.stored;
   for (let tries = 0; tries < MIN_TRIES || performance.now() - startedAt <= saving.patienceMs; tries += 1) {
-    const next = current === known.view ? draft : await merge(saving, name.id, draft, known.view, current);
+    const next = current === known.view ? draft : await merge(saving, name.id, draft, known, current);
     if (next === undefined) return undefined;
     const [outcome, changed] = await setIf(saving.guard, name, next, sha1(current));
     if (outcome === GONE) return undefined;
@@ -154,14 +154,16 @@ async function merge(
   { codec, endsInMs, decideConflict }: Saving,
   id: string,
   draft: Draft,
-  view: Buffer,
+  { view, lifetimeMs }: Known,
   current: Buffer,
 ): Promise<Draft | undefined> {
   const [base, ours, theirs] = await Promise.all(
     [view.toString(), draft.text, current.toString()].map((text) => codec.decode(text, id)),
   );
   if (base === undefined || ours === undefined || theirs === undefined) return undefined;
-  const merged = mergeSessions(base.data, ours.data, theirs.data, decideConflict);
+  // An earlier merge may have given the request's session a lifetime that is not in the view.
+  const before = { ...base.data, cookie: { ...base.data.cookie, originalMaxAge: lifetimeMs } } as SessionData;
+  const merged = mergeSessions(before, ours.data, theirs.data, decideConflict);
   const createdMs = Math.min(draft.createdMs ?? NEVER, theirs.createdMs ?? NEVER);
   const particulars = { id, createdMs: createdMs === NEVER ? undefined : createdMs };
   return {

@@ -178,6 +178,21 @@ describe('saves that meet', () => {
     expect(await stored(client, key)).toMatchObject({ cookie: { originalMaxAge: TWO_WEEKS } });
   });
 
+  it('keep the longer lifetime that another request gives the session between two saves that merge', async () => {
+    const store = ours(client, prefix);
+    const [a, b] = [await load(store), await load(store)];
+    a.cookie.maxAge = TWO_WEEKS;
+    await save(a);
+    b.cookie.maxAge = 2 * AN_HOUR;
+    await save(b);
+    await save(Object.assign(a, { x: 1 }));
+    b.cookie.maxAge = 2 * TWO_WEEKS;
+    await save(b);
+    await save(Object.assign(a, { x: 2 }));
+    expect(await client.pTTL(key)).toBeGreaterThan(2 * TWO_WEEKS - A_MINUTE);
+    expect(a.cookie.originalMaxAge).toBeGreaterThan(2 * TWO_WEEKS - A_MINUTE);
+  });
+
   it('send the browser a cookie of the lifetime that is stored after the merge', async () => {
     const isLoaded = barrier();
     const mayGoOn = barrier();
