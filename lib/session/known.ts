@@ -1,5 +1,5 @@
 /** What a request knows of the session it was given: enough to tell, when it saves, what changed and who changed it. */
-import type { SessionData } from 'express-session';
+import type { Session, SessionData } from 'express-session';
 import { type CookieLifetimeMs, cookieLifetimeMs, isLifetimeChanged } from './lifetime.js';
 
 export interface Known {
@@ -93,4 +93,9 @@ function holdsTheSame({ contents, json = '' }: Known, now: string): boolean {
   const rest = json.startsWith(COOKIE_FIRST) ? json.slice(json.indexOf('}') + 1) : '';
   if (rest === (now === '{}' ? '}' : `,${now.slice(1)}`)) return true;
   return contentsOf(JSON.parse(json)) === now;
+}
+
+/** A session object of express-session, and not plain data. */
+export function isOfRequest(session: SessionData): session is Session & SessionData {
+  return typeof (session as Partial<Session>).save === 'function';
 }

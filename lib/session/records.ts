@@ -1,9 +1,9 @@
 /** The sessions in Redis: read, saved, kept alive and destroyed, each in one command where nobody interferes. */
-import type { Session, SessionData } from 'express-session';
+import type { SessionData } from 'express-session';
 import { type Guard, guardRedis } from '../core/guard.js';
 import { runScript } from '../core/script.js';
 import type { Codec } from './codec.js';
-import { contentsOf, FRESHLY_SAVED, Knowledge, NEVER_STORED } from './known.js';
+import { contentsOf, FRESHLY_SAVED, isOfRequest, Knowledge, NEVER_STORED } from './known.js';
 import {
   absoluteLeftMs,
   cookieLifetimeMs,
@@ -213,8 +213,4 @@ export class Records {
     this.#begun.set(session, begunMs);
     return begunMs;
   }
-}
-
-function isOfRequest(session: SessionData): session is Session & SessionData {
-  return typeof (session as Partial<Session>).save === 'function';
 }
