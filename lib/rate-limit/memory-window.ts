@@ -46,10 +46,12 @@ export class MemoryWindow implements Window {
     const wasShut = hits.shutUntil > clock;
     const isAllowed = !wasShut && this.#look(hits, clock, cost, limit).retryMicros === 0;
     const units = unitsToRecord(isAllowed, cost, limit, record);
+    const live = totalOf(hits) - baseOf(hits, firstLive(hits, clock - this.#windowMicros));
     const mark = units > 0 ? this.#append(hits, clock, units) : 0;
     const { used, resetMs, retryMicros, which } = this.#look(hits, clock, isAllowed ? 0 : cost, limit);
-    // Of rejections only the newest `limit` units decide anything.
-    if (units > 0 && !isAllowed) hits.base = Math.max(hits.base, totalOf(hits) - limit);
+    // Of rejections only the newest units decide anything: as many as the limit, or as were live, for other requests may
+    // have a greater limit.
+    if (units > 0 && !isAllowed) hits.base = Math.max(hits.base, totalOf(hits) - Math.max(limit, live));
     const isShutNow = !isAllowed && !wasShut && record !== 'never' && this.#blockMicros > 0;
     if (isShutNow) hits.shutUntil = clock + this.#blockMicros;
     if (units > 0 || isShutNow) this.#keep(key, hits, clock);

@@ -165,7 +165,7 @@ for i = 5, #ARGV, 2 do
   if total - bases[n] + cost > ARGV[i + 1] + 0 then allowed = false end
 end
 
-local units = 0
+local units, live = 0, total - base
 if allowed and record ~= '0' then
   units = cost
 elseif record == '2' then
@@ -180,8 +180,10 @@ if units > 0 then
   call('ZADD', key, total, stamp)
   -- Two windows from the first hit in each window: one PEXPIRE per window outlives every hit in it.
   if not newest or math.floor(newest / longest) ~= math.floor(stamp / longest) then keep(stamp) end
-  -- Of rejections only the newest \`limit\` units decide anything.
-  if not allowed and total - ARGV[6] > base then forget(total - ARGV[6]) end
+  -- Of rejections only the newest units decide anything: as many as the limit, or as were live, for other requests may have
+  -- a greater limit.
+  local enough = math.max(ARGV[6] + 0, live)
+  if not allowed and total - enough > base then forget(total - enough) end
 end
 
 if not allowed and blocked == 0 and block > 0 and record ~= '0' then shut(block) end

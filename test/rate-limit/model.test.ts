@@ -28,7 +28,13 @@ const shapes = fc.record({
 });
 
 type Step =
-  | { readonly kind: 'take'; readonly cost: number; readonly record: Demand['record'] }
+  | {
+      readonly kind: 'take';
+      readonly cost: number;
+      /** Requests of one client may have limits of their own. */
+      readonly more: number;
+      readonly record: Demand['record'];
+    }
   | { readonly kind: 'refund'; readonly which: number }
   | { readonly kind: 'forget' }
   | { readonly kind: 'flush' }
@@ -37,6 +43,7 @@ type Step =
 const takes: fc.Arbitrary<Step> = fc.record({
   kind: fc.constant('take' as const),
   cost: fc.oneof({ weight: 3, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.nat({ max: 9 }) }),
+  more: fc.constantFrom(0, 0, 0, 0, -3, 4),
   record: fc.constantFrom('if-allowed', 'if-allowed', 'if-allowed', 'never', 'always'),
 });
 const refunds: fc.Arbitrary<Step> = fc.record({ kind: fc.constant('refund' as const), which: fc.nat() });
@@ -101,7 +108,7 @@ async function follow(
       memory.forget(KEY);
       await redis.forget(KEY);
     } else if (step.kind === 'take') {
-      const demand = { cost: step.cost, limit, record: step.record };
+      const demand = { cost: step.cost, limit: Math.max(0, limit + step.more), record: step.record };
       const expected = model.take(demand);
       const verdict = await redis.take(KEY, demand);
       expectSame(verdict, expected);

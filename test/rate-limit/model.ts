@@ -40,6 +40,7 @@ export class ModelWindow {
     const isAllowed = !wasShut && periods.every((period) => usedIn(period.windowMs) + cost <= period.limit);
     const units = record === 'never' ? 0 : isAllowed ? cost : record === 'always' ? Math.min(cost, limit) : 0;
     const newest = this.#hits.at(-1)?.time ?? 0;
+    const live = usedIn(windowMs);
     const hit = units > 0 ? { time: Math.max(this.clock, newest), units, isLost: false } : undefined;
     if (hit !== undefined) this.#hits.push(hit);
     if (!isAllowed && !wasShut && record !== 'never' && blockMs > 0) this.#shutUntil = this.clock + blockMs;
@@ -53,7 +54,7 @@ export class ModelWindow {
     const tightest = states.reduce((least, state) => (state.rank < least.rank ? state : least));
     const waits = states.map(({ waitMs }) => waitMs);
     const retryMs = isAllowed ? 0 : Math.max(...waits, this.#shutUntil - this.clock);
-    if (!isAllowed && hit !== undefined) this.#keepNewest(windowMs, limit);
+    if (!isAllowed && hit !== undefined) this.#keepNewest(windowMs, Math.max(limit, live));
     const beyond = units > 0 ? cost - units : 0;
     return { isAllowed, used: tightest.used + beyond, which: tightest.which, retryMs, hit };
   }
@@ -81,9 +82,9 @@ export class ModelWindow {
     return 0;
   }
 
-  /** Of recorded rejections only the newest `limit` units decide anything. */
-  #keepNewest(windowMs: number, limit: number): void {
-    let room = limit;
+  /** Of recorded rejections only the newest units decide anything, and nobody else's may go for them. */
+  #keepNewest(windowMs: number, most: number): void {
+    let room = most;
     for (const hit of this.#hits.toReversed()) {
       if (hit.time <= this.clock - windowMs) continue;
       hit.units = Math.min(hit.units, room);

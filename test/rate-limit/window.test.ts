@@ -7,7 +7,7 @@ import { guardRedis } from '../../lib/core/guard.js';
 import { spellId } from '../../lib/core/keys.js';
 import { MemoryWindow } from '../../lib/rate-limit/memory-window.js';
 import { RedisWindow } from '../../lib/rate-limit/redis-window.js';
-import type { Demand, Shape, Window } from '../../lib/rate-limit/window.js';
+import type { Demand, Shape, Verdict, Window } from '../../lib/rate-limit/window.js';
 import { onTestEnd } from '../support/cleanup.js';
 import { connect, uniqueNamespace } from '../support/redis.js';
 import { sharedRedisUrl } from '../support/redis-server.js';
@@ -91,6 +91,16 @@ describe.each(Object.entries(windows))('The window %s', (_place, open) => {
     expect(await window.take(KEY, always)).toMatchObject({ isAllowed: true, used: 1 });
   });
 
+  test('keeps what was accepted under a greater limit when a rejection under a smaller one is recorded', async () => {
+    const window = await open(60_000);
+    const always = (limit: number): Demand => ({ limit, cost: 1, record: 'always' });
+    for (let hits = 0; hits < 9; hits += 1) await window.take(KEY, always(10));
+    for (let tries = 0; tries < 3; tries += 1)
+      expect(await window.take(KEY, always(2))).toMatchObject({ isAllowed: false, used: 10 });
+    expect(await window.take(KEY, always(10))).toMatchObject({ isAllowed: true, used: 10 });
+    expect(await window.take(KEY, always(10))).toMatchObject({ isAllowed: false, used: 11 });
+  });
+
   test('takes the whole cost or nothing', async () => {
     const window = await open(60_000);
     expect(await window.take(KEY, hit(10, 7))).toMatchObject({ isAllowed: true, used: 7 });
@@ -157,7 +167,7 @@ describe.each(Object.entries(windows))('The window %s', (_place, open) => {
     const window = await open(60_000);
     const marks: number[] = [];
     for (let hits = 0; hits < 400; hits += 1) {
-      if (hits === 4) await sleep(5);
+      if (hits === 4) await sleep(20);
       marks.push((await window.take(KEY, hit(2_000, 3))).mark);
     }
     let used = 1_200;
@@ -169,8 +179,8 @@ describe.each(Object.entries(windows))('The window %s', (_place, open) => {
       expect(await window.take(KEY, look(2_000))).toMatchObject({ used });
     }
     // The two that are left of the first four, then one of the others.
-    const first = await window.take(KEY, look(used, 1));
-    const third = await window.take(KEY, look(used, 7));
+    const looks = [1, 7].map((cost) => window.take(KEY, look(used, cost)));
+    const [first, third] = (await Promise.all(looks)) as [Verdict, Verdict];
     expect(third.retryMs).toBeGreaterThan(first.retryMs);
     expect(await window.take(KEY, hit(used, 1))).toMatchObject({ isAllowed: false, used });
     expect(await window.take(KEY, hit(used + 1, 1))).toMatchObject({ isAllowed: true, used: used + 1 });
