@@ -15,7 +15,6 @@ const SAMPLES = 40;
 const DOWN_MS = 50;
 /** The keys live for two seconds; a limiter's for two windows and a second. */
 const KEYS_GONE_WITHIN_MS = 20_000;
-const WARM_UP_KEYS = 2_000;
 
 export interface Held {
   /** After a garbage collection. */
@@ -38,58 +37,61 @@ export interface Soaked {
   readonly samples: readonly Held[];
 }
 
-export interface Effort {
+interface Load {
   readonly minutes: number;
   /** Distinct ones, shared out among the features. */
   readonly keys: number;
   readonly restarts: number;
 }
 
-export async function soak({ minutes, keys, restarts }: Effort): Promise<Soaked> {
+export interface Effort extends Load {
+  /** Until every map that has a bound has reached it, and what runs often is compiled. */
+  readonly warmUp: Load;
+}
+
+export async function soak({ warmUp, ...effort }: Effort): Promise<Soaked> {
   const redis = await RedisServer.start();
   const app = await startApp(redis.url);
-  const statuses: Record<string, number> = {};
   const held = async (): Promise<Held> => ({ ...(await app.held()), ...(await heldBy(redis)) });
 
-  await app.visit(WARM_UP_KEYS, 0, 0, () => {});
+  await bear(warmUp, 0);
   const before = await atRest();
-
   const samples: Held[] = [];
-  const durationMs = minutes * 60_000;
-  const startedAt = performance.now();
-  let isOver = false;
-  const restarting = keepRestarting();
-  const sampling = keepSampling();
-  await app.visit(keys, WARM_UP_KEYS, durationMs, (status) => {
-    statuses[status] = (statuses[status] ?? 0) + 1;
-  });
-  await restarting;
-  isOver = true;
-  await sampling;
+  const timer = setInterval(sample, (effort.minutes * 60_000) / SAMPLES);
+  const statuses = await bear(effort, warmUp.keys);
+  clearInterval(timer);
   const after = await atRest();
   app.stop();
-  return { requests: keys, restarts, statuses, before, after, samples };
+  return { requests: effort.keys, restarts: effort.restarts, statuses, before, after, samples };
+
+  async function bear({ minutes, keys, restarts }: Load, from: number): Promise<Record<string, number>> {
+    const durationMs = minutes * 60_000;
+    const [statuses] = await Promise.all([
+      app.visit(keys, from, durationMs),
+      restartOften(redis, restarts, durationMs),
+    ]);
+    return statuses;
+  }
 
   async function atRest(): Promise<Held> {
     await until(async () => (await heldBy(redis)).redisKeys === 0, KEYS_GONE_WITHIN_MS);
     return held();
   }
 
-  async function keepRestarting(): Promise<void> {
-    for (let restart = 0; restart < restarts; restart += 1) {
-      await sleep(Math.max(0, startedAt + (durationMs * restart) / restarts - performance.now()));
-      await redis.kill();
-      await sleep(DOWN_MS);
-      await redis.restart();
-    }
+  async function sample(): Promise<void> {
+    // In the middle of a restart there is nobody to ask.
+    const now = await held().catch(() => undefined);
+    if (now !== undefined) samples.push(now);
   }
+}
 
-  async function keepSampling(): Promise<void> {
-    while (!isOver) {
-      await sleep(durationMs / SAMPLES);
-      const now = await held().catch(() => undefined);
-      if (now !== undefined) samples.push(now);
-    }
+async function restartOften(redis: RedisServer, restarts: number, durationMs: number): Promise<void> {
+  const startedAt = performance.now();
+  for (let restart = 0; restart < restarts; restart += 1) {
+    await sleep(Math.max(0, startedAt + (durationMs * restart) / restarts - performance.now()));
+    await redis.kill();
+    await sleep(DOWN_MS);
+    await redis.restart();
   }
 }
 
@@ -126,12 +128,8 @@ async function startApp(redisUrl: string) {
   const port = Number(/listening on (\d+)/.exec(String(line))?.[1]);
 
   /** As many requests as `keys`, each for a key of its own, spread over `durationMs`. */
-  async function visit(
-    keys: number,
-    from: number,
-    durationMs: number,
-    seen: (status: string) => void,
-  ): Promise<void> {
+  async function visit(keys: number, from: number, durationMs: number): Promise<Record<string, number>> {
+    const statuses: Record<string, number> = {};
     const agent = new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS });
     const startedAt = performance.now();
     let next = 0;
@@ -139,14 +137,15 @@ async function startApp(redisUrl: string) {
       for (let turn = next++; turn < keys; turn = next++) {
         await sleep(Math.max(0, startedAt + (durationMs * turn) / keys - performance.now()));
         const path = `/${FEATURES[turn % FEATURES.length]}/${from + turn}`;
-        seen(await get(port, path, agent).then(({ status }) => String(status), String));
+        const seen = await get(port, path, agent).then(({ status }) => String(status), String);
+        statuses[seen] = (statuses[seen] ?? 0) + 1;
       }
     }
     await Promise.all(Array.from({ length: CONNECTIONS }, visitInTurn));
     agent.destroy();
+    return statuses;
   }
 
-  /** When all connections of the visits are closed. */
   async function held(): Promise<Omit<Held, 'redisBytes' | 'redisKeys'>> {
     return JSON.parse((await get(port, '/held')).body);
   }
