@@ -71,8 +71,7 @@ export class Records {
     const found = await this.#fetch(name);
     const reply = found === null && migration ? await this.#adopt(migration, sid, name) : found;
     if (reply === null) return null;
-    // One that has just moved here is new to the index of users.
-    const [stored, isSlid, idleMs = found === null ? Number.POSITIVE_INFINITY : 0] = reply;
+    const [stored, isSlid, idleMs = 0] = reply;
     const decoded = this.codec.decode(stored.toString(), name.id);
     // JSON answers at once; only a promise is worth a turn of the event loop.
     const entry = decoded instanceof Promise ? await decoded : decoded;
@@ -142,9 +141,8 @@ export class Records {
     const args = [slidMs, this.lifetimes.touchAfterMs].map(String);
     const leftMs = await this.#guard.run((redis) => runScript(redis, touchScript, [key, tombstone], args));
     const idleMs = remainingMs - Number(leftMs);
-    if (known && slidMs > 0 && idleMs >= this.lifetimes.touchAfterMs) {
-      this.users?.noteRead(sid, session, { user: known.user, idleMs });
-    }
+    const hasSlid = slidMs > 0 && idleMs >= this.lifetimes.touchAfterMs;
+    if (known && hasSlid) this.users?.noteRead(sid, session, { user: known.user, idleMs });
     if (known && leftMs === NO_SESSION) this.known.note(session, { ...known, isGone: true });
   }
 

@@ -145,7 +145,7 @@ describe('with the option userId', () => {
   });
 
   it('a login is three round trips', async () => {
-    const A_TRIP_MS = 300;
+    const A_TRIP_MS = 600;
     const server = await RedisServer.start();
     const wire = await wireTo(server.port);
     const browser = (await start(wire.url)).browser();
