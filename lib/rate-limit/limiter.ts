@@ -88,6 +88,8 @@ export function createLimiter(options: ResolvedOptions): Limiter {
       else known?.remember(key, { limit, cost, shape }, now, verdict);
       return describe(question, verdict, source);
     } catch (error) {
+      // From here on the policy decides about all requests, not about one a second.
+      known?.forget(key);
       return withoutWindow(question, record, error);
     }
   }

@@ -178,6 +178,18 @@ describe('While Redis is frozen, the limiter', () => {
     expect(await limiter.consume('me')).toMatchObject({ isAllowed: true, source: 'redis' });
   });
 
+  test.each([
+    ['open', [200, 200, 200]],
+    ['closed', [503, 503, 503]],
+  ] as const)('repeats a denial it knows for a second at most, then all is %s', async (onRedisDown, then) => {
+    const { server, served } = await limited({ limit: 1, onRedisDown });
+    expect(await statuses(served, 2)).toEqual([200, 429]);
+    server.freeze();
+    await sleep(1_010);
+    expect(await statuses(served, 3)).toEqual(then);
+    server.thaw();
+  });
+
   test('repeats a denial it knows', async () => {
     const { server, limiter } = await limited({ limit: 1 });
     await limiter.consume('me');
