@@ -82,6 +82,20 @@ describe('The checks of a limiter', () => {
     expect(codes).toEqual(['ERR_ERL_DOUBLE_COUNT']);
   });
 
+  test.each([
+    ['in Redis', async () => ({ client: await connect(), namespace: uniqueNamespace() })],
+    ['in this process', async () => ({})],
+  ])('find one limiter that is mounted twice, with hits %s', async (_place, where) => {
+    const { codes, logger } = recorder();
+    const limiter = rateLimit({ ...(await where()), logger });
+    const app = express().use(limiter);
+    app.get('/twice', limiter, (_req, res) => void res.send('yes'));
+    app.get('/', (_req, res) => void res.send('yes'));
+    const served = await serve(app);
+    for (const path of ['/', '/twice', '/twice']) await served.get(path);
+    expect(codes).toEqual(['ERR_ERL_DOUBLE_COUNT']);
+  });
+
   test('find a limiter that is made for every request', async () => {
     const { codes, logger } = recorder();
     await passThrough((req, res, next) => rateLimit({ logger })(req, res, next));
