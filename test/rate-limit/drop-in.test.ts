@@ -11,12 +11,16 @@ type Options = Partial<theirs.Options>;
 
 const DRAFTS = [false, true, 'draft-6', 'draft-7', 'draft-8'] as const;
 
-async function app(...limiters: express.RequestHandler[]): Promise<Served> {
-  const app = express();
+function app(...limiters: express.RequestHandler[]): Promise<Served> {
+  return appOf(express, limiters);
+}
+
+function appOf(make: typeof express, limiters: express.RequestHandler[]): Promise<Served> {
+  const app = make();
   app.set('trust proxy', 1);
   app.use(...limiters);
   app.get('/fail', (_req, res) => void res.status(500).send('no'));
-  app.all('/{*path}', (_req, res) => void res.send('yes'));
+  app.use((_req, res) => void res.send('yes'));
   app.use(answerErrors);
   return serve(app);
 }
@@ -96,6 +100,31 @@ describe('In place of express-rate-limit', () => {
       await expectSameEverywhere(() => ({ limit: 3, windowMs, standardHeaders: 'draft-8' }), [['/']]);
     },
   );
+
+  test.each<[string, Options]>([
+    ['what it sends', { limit: 2, standardHeaders: 'draft-8' }],
+    ['a message', { limit: 1, message: { slow: true } }],
+    ['requests given back', { limit: 2, skipFailedRequests: true }],
+    ['a handler that fails', { limit: 1, handler: () => Promise.reject(new Error('broken')) as never }],
+    ['an odd status', { limit: 1, statusCode: 204 }],
+  ])('is the same under Express 4: %s', async (_what, options) => {
+    const express4 = require('express-4') as typeof express;
+    const client = await connect();
+    const shared = { client, namespace: uniqueNamespace(), deadlineMs: 5_000 };
+    const requests: [string, Sending?][] = [
+      ['/fail'],
+      ['/fail'],
+      ['/fail'],
+      ['/'],
+      ['/', { method: 'HEAD' }],
+    ];
+    for (const more of [{}, shared])
+      await expectSame(
+        await appOf(express4, [theirs.rateLimit({ ...options, validate: false })]),
+        await appOf(express4, [ours.rateLimit({ ...options, ...more, validate: false })]),
+        requests,
+      );
+  });
 
   test('appends the draft-8 fields of limiters that stack', async () => {
     const stacked = ({ rateLimit }: { rateLimit: typeof theirs.rateLimit }) =>

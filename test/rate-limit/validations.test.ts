@@ -96,10 +96,14 @@ describe('The checks of a limiter', () => {
     expect(codes).toEqual(['ERR_ERL_DOUBLE_COUNT']);
   });
 
-  test('find a limiter that is made for every request', async () => {
-    const { codes, logger } = recorder();
-    await passThrough((req, res, next) => rateLimit({ logger })(req, res, next));
-    expect(codes).toEqual(['ERR_ERL_CREATED_IN_REQUEST_HANDLER']);
+  test('find a limiter that is made for every request, in Express 5 and 4', async () => {
+    for (const make of [express, require('express-4') as typeof express]) {
+      const { codes, logger } = recorder();
+      const app = make().use((req, res, next) => rateLimit({ logger })(req, res, next));
+      app.get('/', (_req, res) => void res.send('yes'));
+      await (await serve(app)).get('/');
+      expect(codes).toEqual(['ERR_ERL_CREATED_IN_REQUEST_HANDLER']);
+    }
   });
 
   test('find a store that serves two limiters', () => {
