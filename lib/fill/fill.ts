@@ -180,7 +180,7 @@ export class Filler {
   /** A tag that was purged meanwhile shows only at the end: who asked after that must not share. */
   async #loadUnder(lease: Lease, request: FillRequest<unknown>): Promise<Landed> {
     const { loaded, isStored } = await loadUnder(this.#store, lease, this.#options.leaseMs, request.load);
-    const mayShare = isStored || loaded.ttlMs === 0 || (loaded.tags ?? []).length === 0;
+    const mayShare = isStored || (loaded.tags ?? []).length === 0;
     return { bytes: loaded.value, outcome: 'miss', mayShare };
   }
 }

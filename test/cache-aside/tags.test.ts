@@ -48,6 +48,19 @@ describe('tags', () => {
     expect((await here.getMany(['a', 'b', 'c', 'd'])).size).toBe(0);
   });
 
+  it('of a row that is missing, and not kept as missing, keep later callers from sharing a load from before a write', async () => {
+    const options = { tags: ['t'], missTtlMs: 0 };
+    const loading = new Hold();
+    const early = there.getOrLoad<string | null>('a', () => loading.step().then(() => null), options);
+    await loading.reached;
+    await here.write({ tags: ['t'] }, () => {});
+    const late = there.getOrLoad<string | null>('a', () => 'new', options);
+    // Answered after what `late` has asked Redis.
+    await there.get('b');
+    loading.letGo();
+    expect([await early, await late]).toEqual([null, 'new']);
+  });
+
   it('keep out a load that began before the purge, and nobody who asks after it is served what it brings', async () => {
     for (const cache of [here, there]) {
       const loading = new Hold();
@@ -55,6 +68,8 @@ describe('tags', () => {
       await loading.reached;
       await here.invalidateTags('t');
       const late = cache.getOrLoad('a', () => 'new', { tags: ['t'] });
+      // Answered after what `late` has asked Redis.
+      await cache.get('b');
       loading.letGo();
       expect([await early, await late]).toEqual(['old', 'new']);
       expect(await there.getOrLoad('a', () => 'new')).toBe('new');
