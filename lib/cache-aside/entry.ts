@@ -41,7 +41,9 @@ export function entryFormat(serializer: CacheSerializer | undefined): EntryForma
 
     decode(bytes) {
       const [head, found] = readHead(bytes);
-      if (found === kind) return codec.decode(bytes.subarray(head.length));
+      const payload = bytes.subarray(head.length);
+      // What a serializer of the user's makes of them may be those very bytes, and others are given the same.
+      if (found === kind) return codec.decode(kind === 'c' ? Buffer.from(payload) : payload);
       if (found === 'n' && bytes.length === head.length) return null;
       if (found === 'u' && bytes.length === head.length) return undefined;
       throw new Error('not an entry of this format');

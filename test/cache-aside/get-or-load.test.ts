@@ -52,6 +52,17 @@ describe.each(Object.keys(kinds))('a cache %s', (kind) => {
     expect(new Set([row, ...copies]).size).toBe(5);
   });
 
+  it('gives each caller bytes of its own, whatever a serializer makes of them', async () => {
+    const asTheyAre = { encode: (value: unknown) => value as Buffer, decode: (bytes: Buffer) => bytes };
+    const images = await open({ serializer: asTheyAre });
+    const read = () => images.getOrLoad('image:42', () => sleep(20, Buffer.from('image')));
+    const spoilt = async () => (await read()).fill('x');
+    const [, shared] = await Promise.all([spoilt(), read()]);
+    expect(shared.toString()).toBe('image');
+    await spoilt();
+    expect((await read()).toString()).toBe('image');
+  });
+
   it('fails for all who share a load that fails, with its error, and loads again for the next', async () => {
     const boom = new Error('boom');
     const load = jest.fn(() => sleep(20).then(() => Promise.reject(boom)));
