@@ -46,16 +46,23 @@ export interface ResolvedEntry {
 const MAX_TAGS = 100;
 /** What a timer can hold. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** Two of them from now are still a time that an entry can name. */
+const LONGEST_LIFE_MS = 1e15;
 
 /** @throws SuiteError ERS_INVALID_OPTION */
 export function resolveEntry<Value>(given: LoadOptions<Value>, defaults: ResolvedEntry): ResolvedEntry {
   const { ttlMs, missTtlMs, staleMs, softTimeoutMs, beta, tags } = given;
   const chosenTags = tags ?? defaults.tags;
-  const resolvedTtlMs = atLeast(1, 'ttlMs', ttlMs ?? defaults.ttlMs);
+  const resolvedTtlMs = within(1, LONGEST_LIFE_MS, 'ttlMs', ttlMs ?? defaults.ttlMs);
   return {
     ttlMs: resolvedTtlMs,
-    missTtlMs: atLeast(0, 'missTtlMs', missTtlMs ?? Math.min(resolvedTtlMs, defaults.missTtlMs)),
-    staleMs: atLeast(0, 'staleMs', staleMs ?? defaults.staleMs),
+    missTtlMs: within(
+      0,
+      LONGEST_LIFE_MS,
+      'missTtlMs',
+      missTtlMs ?? Math.min(resolvedTtlMs, defaults.missTtlMs),
+    ),
+    staleMs: within(0, LONGEST_LIFE_MS, 'staleMs', staleMs ?? defaults.staleMs),
     softTimeoutMs: within(0, LONGEST_TIMER_MS, 'softTimeoutMs', softTimeoutMs ?? defaults.softTimeoutMs),
     beta: atLeast(0, 'beta', beta ?? defaults.beta),
     tags: typeof chosenTags === 'function' ? chosenTags : judgedTags(chosenTags),

@@ -100,14 +100,15 @@ export function resolveOptions(options: CacheOptions): ResolvedOptions {
     waitMs,
     markMs: within(100, A_DAY_MS, 'markMs', options.markMs ?? 30_000),
     deadlineMs: within(1, A_DAY_MS, 'deadlineMs', options.deadlineMs ?? 100),
-    maxBytes: atLeast(1, 'maxBytes', maxBytes ?? DEFAULT_MAX_BYTES),
-    memory: memory === undefined ? undefined : { maxBytes: memoryBytes(memory) },
+    maxBytes: wholeBytes('maxBytes', maxBytes ?? DEFAULT_MAX_BYTES),
+    memory:
+      memory === undefined ? undefined : { maxBytes: wholeBytes('memory.maxBytes', Object(memory).maxBytes) },
   };
 }
 
 /** lru-cache wants whole numbers. */
-function memoryBytes(memory: unknown): number {
-  return Math.floor(atLeast(1, 'memory.maxBytes', (Object(memory) as { maxBytes: number }).maxBytes));
+function wholeBytes(option: string, given: number): number {
+  return Math.floor(atLeast(1, option, given));
 }
 
 function isSerializer(given: unknown): given is CacheSerializer {

@@ -14,6 +14,8 @@ describe('the options of a cache', () => {
     ['ttlMs', { ttlMs: 0 }],
     ['ttlMs', { ttlMs: Number.POSITIVE_INFINITY }],
     ['ttlMs', { ttlMs: '60' }],
+    ['ttlMs', { ttlMs: Number.MAX_SAFE_INTEGER }],
+    ['staleMs', { staleMs: Number.MAX_SAFE_INTEGER }],
     ['missTtlMs', { missTtlMs: -1 }],
     ['jitter', { jitter: 1 }],
     ['jitter', { jitter: Number.NaN }],
@@ -49,7 +51,19 @@ describe('the options of a cache', () => {
   });
 });
 
+it('A cache keeps values for as long as its options allow', async () => {
+  const cache = createCache({ client: await connect(), namespace: uniqueNamespace(), deadlineMs: 2_000 });
+  await cache.set('a', 1, { ttlMs: 1e15, staleMs: 1e15, tags: ['t'] });
+  expect(await cache.getOrLoad('a', () => 2)).toBe(1);
+});
+
 describe('a cache without a client', () => {
+  it('holds any number of bytes, whole or not', async () => {
+    const cache = createCache({ maxBytes: 10_000.5 });
+    expect(await cache.getOrLoad('a', () => 1)).toBe(1);
+    expect(await cache.get('a')).toBe(1);
+  });
+
   afterEach(() => {
     jest.restoreAllMocks();
   });
