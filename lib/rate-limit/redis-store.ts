@@ -74,10 +74,10 @@ export class RedisStore implements Store {
   init({ windowMs, limit, skipFailedRequests, skipSuccessfulRequests }: Options): void {
     // express-slow-down says 0 and means that it decides itself.
     const knowsLimit =
-      typeof limit === 'number' && limit > 0 && !skipFailedRequests && !skipSuccessfulRequests;
+      Number.isFinite(limit) && (limit as number) > 0 && !skipFailedRequests && !skipSuccessfulRequests;
     const { client, name = nameOf(limit, windowMs, []) } = this.#options;
     this.windowMs = windowMs;
-    this.#limit = knowsLimit ? limit : MOST_HITS;
+    this.#limit = knowsLimit ? (limit as number) : MOST_HITS;
     this.#prefix = this.#spellPrefix(name);
     claimName(client, this.#prefix, name, windowMs);
     const shape = knowsLimit ? { windowMs } : { windowMs, resolution: this.#resolution };

@@ -75,6 +75,14 @@ describe('express-rate-limit on RedisStore', () => {
     expect(await client.zCard(`${namespace}:rl:plans:{127.0.0.1}`)).toBeLessThanOrEqual(2);
   });
 
+  test('keeps a bounded number of entries where there is no limit', async () => {
+    const { client, namespace, store } = await newStore({ resolution: 10, name: 'none' });
+    const limit = Number.POSITIVE_INFINITY;
+    const served = await limitedBy(theirs.rateLimit({ limit, windowMs: 60_000, store }));
+    expect(await statuses(served, '/', 20)).toEqual(Array(20).fill(200));
+    expect(await client.zCard(`${namespace}:rl:none:{127.0.0.1}`)).toBeLessThanOrEqual(2);
+  });
+
   test('gives failed requests back', async () => {
     const { store } = await newStore();
     const limiter = theirs.rateLimit({ limit: 2, store, skipFailedRequests: true });
