@@ -118,6 +118,13 @@ function checkSource({ client, store, cost, ...given }: RateLimitOptions): void 
   if (cost !== undefined && cost !== 1) throw invalidOption('cost', cost, 'A custom `store` counts by ones.');
   for (const option of ['countRejected', 'limits', 'resolution', 'blockMs'] as const)
     if (given[option]) throw invalidOption(option, given[option], 'A custom `store` counts in its own way.');
+  for (const option of ['onRedisDown', 'expectedProcesses', 'deadlineMs', 'namespace'] as const)
+    if (given[option] !== undefined)
+      throw invalidOption(
+        option,
+        given[option],
+        'It goes with `client`. A `store` has settings of its own, and `passOnStoreError` for when it fails.',
+      );
 }
 
 function withoutUndefined(passed: RateLimitOptions): RateLimitOptions {

@@ -401,6 +401,10 @@ describe('Options that cannot mean anything', () => {
     ['limit', { limits: [{ windowMs: 1_000 }] }],
     ['limits', { limits: [{ windowMs: 1_000, limit: 5 }], store: new MemoryStore() }],
     ['blockMs', { blockMs: 1_000, store: new MemoryStore() }],
+    ['onRedisDown', { onRedisDown: 'closed', store: new MemoryStore() }],
+    ['expectedProcesses', { expectedProcesses: 2, store: new MemoryStore() }],
+    ['deadlineMs', { deadlineMs: 50, store: new MemoryStore() }],
+    ['namespace', { namespace: 'shop', store: new MemoryStore() }],
     ['deadlineMs', { deadlineMs: 0 }],
     ['logger', { logger: {} }],
   ].map(([option, options]) => [option, options] as [string, Record<string, unknown>]);
