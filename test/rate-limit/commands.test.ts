@@ -48,7 +48,7 @@ describe('Of Redis, the limiter asks', () => {
 
   test('nothing until the moment a denied client may come again, and lets it in then', async () => {
     const { client, limiterOn } = await ownRedis();
-    const limiter = limiterOn({ limit: 1, windowMs: 400 });
+    const limiter = limiterOn({ limit: 1, windowMs: 1_000 });
     await limiter.consume('me');
     const { retryAfterMs } = await limiter.consume('me');
     const until = performance.now() + retryAfterMs / 2;
