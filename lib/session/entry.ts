@@ -28,26 +28,26 @@ export function cookieOf(data: SessionData): SessionData['cookie'] {
 
 type Json = Record<string, unknown>;
 
-/** Names and types of what `Cookie.data` of express-session writes. */
+/**
+ * Names of what `Cookie.data` of express-session writes, and what they may be where they are set at all: `domain: null` or
+ * `expires: false` of an app's options is stored as it is.
+ */
 const ATTRIBUTES: readonly (readonly [name: string, isSound: (value: unknown) => boolean])[] = [
-  ['originalMaxAge', (value) => value === null || Number.isFinite(value)],
-  ['expires', (value) => value === null || value === false || isDate(value)],
-  ['partitioned', isBoolean],
-  ['priority', (value) => ['low', 'medium', 'high'].includes(value as string)],
-  ['secure', (value) => isBoolean(value) || value === 'auto'],
-  ['httpOnly', isBoolean],
+  ['originalMaxAge', Number.isFinite],
+  ['expires', isDate],
+  ['partitioned', isSwitch],
+  ['priority', isOneOf('', 'low', 'medium', 'high')],
+  ['secure', isSwitch],
+  ['httpOnly', isSwitch],
   ['domain', (value) => typeof value === 'string' && /^[A-Za-z0-9.-]*$/.test(value)],
   // RFC 6265 4.1.1: path-value = <any CHAR except CTLs or ";">
-  ['path', (value) => value === null || (typeof value === 'string' && /^[\x20-\x3a\x3c-\x7e]*$/.test(value))],
-  [
-    'sameSite',
-    (value) => isBoolean(value) || ['lax', 'strict', 'none'].includes(String(value).toLowerCase()),
-  ],
+  ['path', (value) => typeof value === 'string' && /^[\x20-\x3a\x3c-\x7e]*$/.test(value)],
+  ['sameSite', (value) => value === true || isOneOf('', 'lax', 'strict', 'none')(value)],
 ];
 
 function isSoundCookie(cookie: unknown): boolean {
   if (!isObject(cookie)) return false;
-  return ATTRIBUTES.every(([name, isSound]) => cookie[name] === undefined || isSound(cookie[name]));
+  return ATTRIBUTES.every(([name, isSound]) => isUnset(cookie[name]) || isSound(cookie[name]));
 }
 
 /** A key may be spelled with escapes. */
@@ -66,8 +66,17 @@ function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function isBoolean(value: unknown): boolean {
-  return typeof value === 'boolean';
+/** Asked for nothing but whether it is set; in an app's options it may be a `'1'` of the environment. */
+function isSwitch(value: unknown): boolean {
+  return typeof value !== 'object';
+}
+
+function isOneOf(...words: readonly string[]): (value: unknown) => boolean {
+  return (value) => typeof value === 'string' && words.includes(value.toLowerCase());
+}
+
+function isUnset(value: unknown): boolean {
+  return value === undefined || value === null || value === false;
 }
 
 function isDate(value: unknown): boolean {

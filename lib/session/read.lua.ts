@@ -45,7 +45,8 @@ if not own then
   own = type(cookie) == 'table' and cookie.originalMaxAge
   created = isJson and type(session) == 'table' and session['ers:created']
 end
-if own == 'null' or own == cjson.null then own = fallback end
+-- express-session writes what the app's options say: expires: false, for one.
+if own == 'null' or own == 'false' or own == cjson.null then own = fallback end
 
 local lifetime = tonumber(own or nil)
 if not lifetime or not (lifetime >= 1 and lifetime <= 4503599627370496) then return { value, 0 } end

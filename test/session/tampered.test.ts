@@ -128,6 +128,25 @@ describe.each(Object.entries(middlewares))('under %s', (_, make) => {
   });
 });
 
+describe('what an app says of its cookie', () => {
+  it.each<[string, object]>([
+    ['no domain', { domain: null }],
+    ['no SameSite', { sameSite: null }],
+    ['no Secure', { secure: null }],
+    ['no end', { expires: false }],
+    ['a switch of the environment', { httpOnly: '1', partitioned: '' }],
+    ['a priority in capitals', { priority: 'High' }],
+    ['no priority', { priority: null }],
+  ])('is taken for no tampering: %s', async (_name, cookie) => {
+    const store = new RedisSessionStore({ client, prefix, ...PATIENT });
+    const settings = { store, secret: SECRET, resave: false, saveUninitialized: false };
+    const app = await serve(appWith(expressSession({ ...settings, cookie: cookie as never }), commonActs));
+    const browser = app.browser();
+    await browser.get('/write/cart/apple');
+    expect((await browser.get('/read')).json()).toMatchObject({ cart: 'apple' });
+  });
+});
+
 describe('an entry', () => {
   it('is a session whatever words its values hold', () => {
     expect(asSession({ cookie: {}, note: 'about __proto__' })).toEqual({
