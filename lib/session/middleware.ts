@@ -58,6 +58,8 @@ export function sessions(options: SessionsOptions): SessionsMiddleware {
       giveEmptySession(req, cookieFor(req));
       return next();
     }
+    // The recipes of ws and Socket.IO for an upgrade give something that is no response: there is nothing to hold back.
+    if (typeof res.getHeaders !== 'function') return runExpressSession(req as never, res as never, next);
     shareShape(req, res);
     const bare = exitsOf(res);
     const seen = isOnRedis ? new StandIn(res, bare) : res;

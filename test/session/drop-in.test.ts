@@ -1,11 +1,17 @@
 /** What works with connect-redis works with this store, on the same sessions, in both directions. */
+
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import { RedisStore } from 'connect-redis';
-import { RedisSessionStore } from 'express-redis-suite/session';
+import { RedisSessionStore, sessions } from 'express-redis-suite/session';
 import expressSession, { type Store } from 'express-session';
+import { WebSocket, WebSocketServer } from 'ws';
+import { onTestEnd } from '../support/cleanup.js';
 import { serve } from '../support/http.js';
 import { connect, type TestClient, uniqueNamespace } from '../support/redis.js';
-import { AN_HOUR, appWith, commonActs, idIn, PATIENT, SECRET } from './support.js';
+import { AN_HOUR, appWith, commonActs, cookieOf, idIn, PATIENT, plant, SECRET } from './support.js';
 
 function appOn(store: Store) {
   const middleware = expressSession({
@@ -95,6 +101,37 @@ describe('the store under express-session', () => {
     expect((await before.get('/read', cookie)).json()).toMatchObject({ cart: 'apple', coupon: 'ten' });
     await after.get('/destroy', cookie);
     expect((await before.get('/read', cookie)).json()).not.toHaveProperty('cart');
+  });
+});
+
+describe('an upgrade to WebSocket', () => {
+  it.each([
+    ['nothing for a response, as ws shows it', {}],
+    [
+      'the little that Socket.IO has for one',
+      { setHeader() {}, getHeader() {}, write() {}, writeHead() {}, end() {} },
+    ],
+  ])('has its session with %s', async (_name, res) => {
+    const client = await connect();
+    const prefix = `${uniqueNamespace()}:`;
+    await plant(client, `${prefix}id`, { user: 'ada' });
+    const session = sessions({ client, prefix, secret: SECRET, ...PATIENT });
+    const server = createServer();
+    const wss = new WebSocketServer({ noServer: true });
+    server.on('upgrade', (req, socket, head) => {
+      session(req, res as ServerResponse, (error?: unknown) => {
+        if (error) return void socket.destroy();
+        const { user } = (req as unknown as { session: { user?: string } }).session;
+        wss.handleUpgrade(req, socket, head, (ws) => ws.send(String(user)));
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestEnd(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const socket = new WebSocket(`ws://127.0.0.1:${port}`, { headers: { cookie: cookieOf('id') } });
+    onTestEnd(() => socket.terminate());
+    const [message] = await once(socket, 'message');
+    expect(String(message)).toBe('ada');
   });
 });
 
