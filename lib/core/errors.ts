@@ -23,13 +23,34 @@ export class SuiteError extends Error {
   readonly code: SuiteErrorCode;
   /** Where the docs explain this code. */
   readonly help: string;
+  /** What Express' error handler, and those of most apps, answer a request that fails with it: 503 when it may pass. */
+  readonly status: 500 | 503;
+  /** What Express' error handler sends along. */
+  readonly headers: Readonly<Record<string, string>>;
 
   constructor(code: SuiteErrorCode, message: string, options?: { readonly cause?: unknown }) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'SuiteError';
     this.code = code;
     this.help = `docs/errors.md#${code.toLowerCase()}`;
+    this.status = TEMPORARY.includes(code) ? 503 : 500;
+    this.headers = this.status === 503 ? { 'Retry-After': RETRY_AFTER_S } : {};
   }
+}
+
+const TEMPORARY: readonly unknown[] = [
+  'ERS_REDIS_UNAVAILABLE',
+  'ERS_REDIS_REFUSED',
+  'ERS_SESSION_CONFLICT',
+  'ERS_OLD_STORE_FAILED',
+] satisfies SuiteErrorCode[];
+
+/** Redis is asked ten times a second whether it is back. */
+export const RETRY_AFTER_S = '1';
+
+/** Whether what failed with it may well succeed a moment later. */
+export function isTemporary(error: unknown): boolean {
+  return error instanceof Error && TEMPORARY.includes((error as { code?: unknown }).code);
 }
 
 /** Whether `error` is one of ours with that code, from whichever build. */

@@ -1,6 +1,7 @@
 /** `sessions()`: express-session on a Redis store, and what a store alone cannot do. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import expressSession, { type CookieOptions, type Store } from 'express-session';
+import { isTemporary } from '../core/errors.js';
 import { isRevalidation } from '../core/revalidation.js';
 import { giveEmptySession } from './detached.js';
 import { type Exits, exitOf, exitsOf, type Gate, holdResponse } from './hold.js';
@@ -12,7 +13,7 @@ import { SessionGate, watchGenerated } from './session-gate.js';
 import { resolveSettings, type SessionsOptions } from './settings.js';
 import { StandIn } from './stand-in.js';
 import { RedisSessionStore } from './store.js';
-import { answerUnavailable, isTemporary, restoreHeaders } from './unavailable.js';
+import { answerUnavailable, restoreHeaders } from './unavailable.js';
 
 export interface SessionsMiddleware<SessionStore extends Store = Store> {
   // Wide enough for Express and for any connect-style server.

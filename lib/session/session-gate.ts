@@ -1,6 +1,7 @@
 /** What one response owes its session before it may leave. */
 import type { ServerResponse } from 'node:http';
 import type { Session, SessionData, Store } from 'express-session';
+import { isTemporary } from '../core/errors.js';
 import { keepPrivate } from '../core/private-response.js';
 import { promised } from './answer.js';
 import { insecureCookie, isSecure, mayBeSecure } from './cookie.js';
@@ -11,7 +12,6 @@ import { type CookieLifetimeMs, cookieLifetimeMs, isLifetimeChanged } from './li
 import type { SessionRequest } from './request.js';
 import type { SessionsSettings } from './settings.js';
 import { RedisSessionStore } from './store.js';
-import { isTemporary } from './unavailable.js';
 
 /** The sessions that express-session made because it found none. */
 export type Generated = Pick<WeakSet<object>, 'has'>;

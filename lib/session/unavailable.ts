@@ -1,16 +1,8 @@
 /** The answer to a request whose session cannot be read or saved. */
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { hasCode, isRedisTrouble } from '../core/errors.js';
+import { RETRY_AFTER_S } from '../core/errors.js';
 
 const BODY = 'Service Unavailable\n';
-/** Redis is asked ten times a second whether it is back. */
-const RETRY_AFTER_S = '1';
-
-/** Whether the same request may well succeed a moment later. */
-export function isTemporary(error: unknown): boolean {
-  if (isRedisTrouble(error) || hasCode(error, 'ERS_OLD_STORE_FAILED')) return true;
-  return hasCode(error, 'ERS_SESSION_CONFLICT');
-}
 
 export function answerUnavailable(res: ServerResponse): void {
   // A client that went away, or a handler that answered although its session was not there yet.

@@ -1,7 +1,14 @@
 /** Redis killed, frozen, full or read-only: no success with an unsaved session, no long wait, no wrong logout. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { RedisSessionStore, type SessionsOptions, sessions } from 'express-redis-suite/session';
-import { type Reply, type Served, serve } from '../support/http.js';
+import express from 'express';
+import {
+  login,
+  logout,
+  RedisSessionStore,
+  type SessionsOptions,
+  sessions,
+} from 'express-redis-suite/session';
+import { type Reply, type Sending, type Served, serve } from '../support/http.js';
 import { connect, type TestClient } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
 import { type Act, appWith, commonActs, cookieOf, plant, SECRET, stored } from './support.js';
@@ -102,6 +109,30 @@ describe.each([
     expectAtOnce([...plain, ...writing]);
     await heal();
   });
+
+  it.each<Sending['headers']>([{}, signedIn])(
+    "a login or logout that rejects is a 503 of Express' own error handler: %p",
+    async (headers) => {
+      const app = express();
+      app.use(sessions({ client, secret: SECRET }));
+      app.get('/read', (req, res) => void res.json(req.session));
+      app.get('/login', async (req, res) => {
+        await fail();
+        await login(req, { user: 'eve' } as never);
+        res.end('in');
+      });
+      app.get('/logout', async (req, res) => {
+        await logout(req);
+        res.end('out');
+      });
+      app.set('env', 'test');
+      const served = await serve(app);
+      await expectBack(served);
+      expect503(await served.get('/login', headers));
+      if (headers === signedIn) expect503(await served.get('/logout', headers));
+      await heal();
+    },
+  );
 
   it("under onRedisDown: 'anonymous' it reads an empty session, which cannot be written", async () => {
     const app = await appOn({ onRedisDown: 'anonymous' });
