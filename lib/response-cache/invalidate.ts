@@ -12,21 +12,28 @@ import type { Visit } from './visit.js';
 /** The client hears of its success when the pages are gone: whatever it reads next is new. */
 export function invalidateAfter(cache: Cache, visit: Visit): void {
   const { res, trace, target } = visit;
+  const end = () => trace.end('bypass', 'method');
+  let isJudged = false;
   tell(res, { forward: 'method' });
-  intercept(res, {
-    mayAnswer: isInvalidatingStatus,
-    onHead,
-    onBytes() {},
-    onEnd: () => trace.end('bypass', 'method'),
-    onClose: () => trace.end('bypass', 'method'),
-  });
+  listen();
   openTagging(res);
   visit.next();
 
+  function listen(): void {
+    intercept(res, { mayAnswer: isInvalidatingStatus, onHead, onBytes() {}, onEnd: end, onClose });
+  }
+
+  /** The client is gone, but what it asked for may be done all the same. */
+  function onClose(): void {
+    end();
+    if (!isJudged) listen();
+  }
+
   function onHead(head: Head, isTooLate: boolean): Answer {
+    isJudged = true;
     if (!isInvalidatingStatus(head.status)) return 'as-is';
     trace.go('invalidate');
-    trace.end('bypass', 'method');
+    end();
     const references = ['location', 'content-location'].flatMap((name) => linesOf(head.fields, name));
     const named = references.flatMap((reference) => idOfReference(reference, target) ?? []);
     const keys = new Set([visit.key, ...named.map((id) => keyOfUrl(cache.settings, id))]);

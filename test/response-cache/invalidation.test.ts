@@ -1,6 +1,9 @@
 // What changes a page makes it go: at once, everywhere, and for good.
+import { once } from 'node:events';
+import http from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import { connect, uniqueNamespace } from '../support/redis.js';
+import { until } from '../support/until.js';
 import { expressSite, isHit, plainSite, watch } from './site.js';
 
 const fresh = { 'Cache-Control': 'max-age=60' };
@@ -102,6 +105,33 @@ describe('RFC 9111, 4.4: an unsafe request', () => {
       expect(isHit(await other.get('/', host))).toBe(false);
       await other.purge('http://shop.example/');
     }
+  });
+
+  it.each<[string, (res: import('node:http').ServerResponse) => unknown]>([
+    ['end', (res) => res.end('done')],
+    ['writeHead', (res) => res.writeHead(303, { Location: '/' }).end()],
+  ])('makes the page go also when its client has left before it was done: %s', async (_name, answer) => {
+    let version = 1;
+    const left = gate();
+    const done = gate();
+    const site = await expressSite(await redisOptions(), async (req, res) => {
+      if (req.method === 'GET') return res.writeHead(200, fresh).end(String(version));
+      request.destroy();
+      await once(res, 'close');
+      await left.opened;
+      version = 2;
+      answer(res);
+      done.open();
+    });
+    await site.get('/');
+    const request = http.request(site.url, { method: 'POST', agent: false }).on('error', () => {});
+    const settled = watch();
+    request.end();
+    await settled.next(1);
+    expect((await site.get('/')).text).toBe('1');
+    left.open();
+    await done.opened;
+    await until(async () => (await site.get('/')).text === '2');
   });
 
   it('does not lose a byte of a big answer that it holds back', async () => {
