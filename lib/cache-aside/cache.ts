@@ -20,7 +20,7 @@ export type Written = string | { readonly tags: readonly string[] };
 export interface Cache {
   /** The value; undefined when there is none, or none that is fresh and may be served just now. */
   get<Value>(key: string): Promise<Value | undefined>;
-  /** The values that are there, by key, all read in one round trip. */
+  /** The values that are there, by key, read in one round trip for every 200 keys. */
   getMany<Value>(keys: readonly string[]): Promise<Map<string, Value>>;
   /**
    * The value, else what `load` returns, which is stored.
@@ -38,7 +38,7 @@ export interface Cache {
     options?: LoadOptions<Value>,
   ): Promise<Value>;
   /**
-   * The values of all keys, in their order: those that are there read in one round trip, the others by one call of
+   * The values of all keys, in their order: those that are there read as by `getMany`, the others by one call of
    * `loadMissing`, which returns a Map or other entries; a key it leaves out is a missing row. Each key is held to what
    * `getOrLoad` promises of it, so keys that others are loading just now are waited for, not loaded.
    */

@@ -6,6 +6,7 @@ import type { RedisClock } from './clock.js';
 import { readScript } from './read.lua.js';
 import type { Found, Reading } from './store.js';
 import { judge, parseTagging, type Verdict, worstOf } from './tags.js';
+import { Turnstile } from './turnstile.js';
 
 /** What HMGET says of a key: values, leases, tags, expired, each for all fields, and the mark. */
 type Reply = readonly (Buffer | null)[];
@@ -13,11 +14,15 @@ type Reply = readonly (Buffer | null)[];
 type Records = ReadonlyMap<string, string | null>;
 
 const A_DAY_MS = 24 * 60 * 60_000;
+/** What is read in one go, well within a deadline. */
+const KEYS_AT_ONCE = 200;
 
 export class RedisReader {
   readonly #guard: Guard;
   readonly #clock: RedisClock;
   readonly #tagPrefix: string;
+  /** Of its own, so that hits need not wait for a list that is being loaded. */
+  readonly #turnstile = new Turnstile();
   /** Values with tags have been seen: worth a script for every reading from now on. */
   #hasTags = false;
 
@@ -27,15 +32,23 @@ export class RedisReader {
     this.#tagPrefix = tagPrefix;
   }
 
-  /** One round trip; on a cluster, and where tags are seen for the first time, one more for values with tags. */
+  /**
+   * One round trip for 200 keys; on a cluster, and where tags are seen for the first time, one more for values with tags.
+   */
   async readMany(keys: readonly string[], fields: readonly string[]): Promise<Reading[]> {
+    if (keys.length <= KEYS_AT_ONCE) return this.#readSome(keys, fields);
+    const readings: Reading[] = [];
+    for (let start = 0; start < keys.length; start += KEYS_AT_ONCE)
+      readings.push(...(await this.#readSome(keys.slice(start, start + KEYS_AT_ONCE), fields)));
+    return readings;
+  }
+
+  async #readSome(keys: readonly string[], fields: readonly string[]): Promise<Reading[]> {
     if (keys.length === 0) return [];
     const mustScript = this.#hasTags || this.#clock.mustLearn;
     if (mustScript && !this.#guard.redis.hasManyNodes) return this.#readByScript(keys, fields);
     void this.#clock.askIfUnknown();
-    const replies = await this.#guard.run((redis) =>
-      Promise.all(keys.map((key) => readKey(redis, key, fields))),
-    );
+    const replies = await this.#run((redis) => Promise.all(keys.map((key) => readKey(redis, key, fields))));
     const records = await this.#recordsOf(replies, fields.length);
     return replies.map((reply) => readingOf(reply, fields.length, records));
   }
@@ -48,11 +61,15 @@ export class RedisReader {
 
   async #readByScript(keys: readonly string[], fields: readonly string[]): Promise<Reading[]> {
     const args = [keys[0] as string, this.#tagPrefix, ...fields];
-    const reply = await this.#guard.run((redis) => runScript(redis, readScript, keys, args, 'bytes'));
+    const reply = await this.#run((redis) => runScript(redis, readScript, keys, args, 'bytes'));
     const [time, ...replies] = reply as [Buffer, ...Reply[]];
     this.#clock.learn(Number(time));
     this.#hasTags ||= replies.some((each) => hasTags(each, fields.length));
     return replies.map((each) => readingOf(each, fields.length, undefined));
+  }
+
+  #run<Result>(call: (redis: Redis) => Promise<Result>): Promise<Result> {
+    return this.#turnstile.pass(() => this.#guard.run(call));
   }
 
   async #recordsOf(replies: readonly Reply[], fields: number): Promise<Records> {
@@ -61,7 +78,7 @@ export class RedisReader {
     this.#hasTags = true;
     const texts = tagged.flatMap((reply) => reply.slice(2 * fields, 3 * fields));
     const names = [...new Set(texts.flatMap((text) => (text ? parseTagging(text.toString()).names : [])))];
-    const records = await this.#guard.run((redis) =>
+    const records = await this.#run((redis) =>
       Promise.all(names.map((name) => redis.get(this.#tagPrefix + name).catch(asNone))),
     );
     return new Map(names.map((name, i) => [name, records[i] ?? null]));

@@ -11,6 +11,7 @@ import type { FillStore, Keeping, Lease } from './store.js';
 import { enterTagScript, purgeTagScript } from './tag.lua.js';
 import { spellTag } from './tags.js';
 import { newToken } from './token.js';
+import { Turnstile } from './turnstile.js';
 
 export interface RedisFillStoreOptions {
   /** What comes before the names of tags in Redis, so that they are no other keys. */
@@ -30,9 +31,10 @@ export function redisFillStore(guard: Guard, { tagPrefix }: RedisFillStoreOption
   const reader = new RedisReader(guard, clock, tagPrefix);
   const channel = changesChannel(tagPrefix);
   const isCluster = guard.redis.hasManyNodes;
+  const turnstile = new Turnstile();
 
   function run(script: Script, keys: readonly string[], args: readonly RedisArgument[], reply?: ReplyType) {
-    return guard.run((redis) => runScript(redis, script, keys, args, reply));
+    return turnstile.pass(() => guard.run((redis) => runScript(redis, script, keys, args, reply)));
   }
 
   /** A script that tells what it changes. */

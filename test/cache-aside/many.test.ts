@@ -147,4 +147,20 @@ describe('many keys', () => {
     expect(load).toHaveBeenCalledTimes(1);
     expect(await cache.getMany(['a', 'b'])).toEqual(new Map());
   });
+
+  it('are all cached, however many, and do not make Redis count as away', async () => {
+    const { cache } = await openCache(uniqueNamespace(), { deadlineMs: 400 });
+    const keys = Array.from({ length: 5_000 }, (_, i) => `row:${i}`);
+    const load = table();
+    await cache.loadMany(keys, load);
+    expect((await cache.getMany(keys)).size).toBe(keys.length);
+    expect(await Promise.all(keys.map((key) => cache.get(key)))).toEqual(
+      keys.map((key) => key.toUpperCase()),
+    );
+    await cache.write(keys, () => {});
+    expect(await cache.get('row:0')).toBeUndefined();
+    expect(await cache.set('row:0', 'stored')).toBe(true);
+    await cache.loadMany(keys, load);
+    expect(load).toHaveBeenCalledTimes(2);
+  });
 });
