@@ -18,7 +18,7 @@ interface Choice {
 }
 
 export function chooseWindow(options: ResolvedOptions): Choice {
-  const { client, windowMs, name, namespace, deadlineMs, validations } = options;
+  const { client, windowMs, name, isNamed, namespace, deadlineMs, validations } = options;
   if (options.store !== undefined) {
     const store = asStore(options.store);
     validations.checkStore(store);
@@ -34,6 +34,7 @@ export function chooseWindow(options: ResolvedOptions): Choice {
   const prefix = `${namespacePrefix(namespace)}rl:${name}:`;
   const guard = guardRedis(client, { feature: 'rate-limit', deadlineMs });
   const scope = claimName(client, prefix, name, windowMs);
+  if (!isNamed) validations.checkName(scope);
   const window = new RedisWindow(guard, prefix, shapeOf(options));
   return { window, source: 'redis', scope, denials: scope.denials };
 }

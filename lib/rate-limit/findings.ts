@@ -39,6 +39,7 @@ type FindingName =
   | 'ignoredSubnet'
   | 'createdInHandler'
   | 'storeReuse'
+  | 'nameReuse'
   | 'permissiveTrustProxy'
   | 'unexpectedForwardedFor'
   | 'ignoredForwarded'
@@ -77,6 +78,10 @@ export const FINDINGS: Readonly<Record<FindingName, Finding>> = {
   storeReuse: [
     'ERR_ERL_STORE_REUSE',
     'One store serves several rate limiters. Give each its own, with a prefix of its own where they share a database.',
+  ],
+  nameReuse: [
+    'ERR_ERL_STORE_REUSE',
+    'Two rate limiters of one policy have no `name`, so that they share their hits. Give each its own, or both the same.',
   ],
   permissiveTrustProxy: [
     'ERR_ERL_PERMISSIVE_TRUST_PROXY',

@@ -30,6 +30,8 @@ export type ResolvedOptions = Omit<Options, keyof Needed | 'standardHeaders' | '
     readonly policies: readonly Policy[];
     readonly store: Options['store'] | undefined;
     readonly validations: Validations;
+    /** Somebody chose the name, and so whom to share hits with. */
+    readonly isNamed: boolean;
   };
 
 /** @throws SuiteError ERS_INVALID_OPTION for what cannot mean anything; what only looks wrong is logged. */
@@ -70,6 +72,7 @@ export function resolveOptions(passed: RateLimitOptions): ResolvedOptions {
     validations,
     logger,
     name: checkName(given.name ?? nameOf(limit, windowMs, policies)),
+    isNamed: given.name !== undefined,
     policies,
     cost: typeof given.cost === 'function' ? given.cost : checkCost(given.cost ?? 1, 1),
     onRedisDown: checkPolicy(given.onRedisDown ?? 'local'),

@@ -67,11 +67,12 @@ export class Validations {
   }
 
   checkStore(store: Store): void {
-    this.#once('unsharedStore', () => {
-      const isReused = usedStores.has(store);
-      usedStores.add(store);
-      return isReused && FINDINGS.storeReuse;
-    });
+    this.#once('unsharedStore', () => isUsedAgain(store) && FINDINGS.storeReuse);
+  }
+
+  /** @param scope what limiters of one name share */
+  checkName(scope: object): void {
+    this.#once('unsharedStore', () => isUsedAgain(scope) && FINDINGS.nameReuse);
   }
 
   checkAddress(req: Request, address: string | undefined): void {
@@ -131,8 +132,14 @@ export class Validations {
   }
 }
 
-const usedStores = new WeakSet<Store>();
+const used = new WeakSet<object>();
 const countedFor = new WeakMap<object, Map<unknown, Set<string>>>();
+
+function isUsedAgain(storeOrScope: object): boolean {
+  const isUsed = used.has(storeOrScope);
+  used.add(storeOrScope);
+  return isUsed;
+}
 
 function isCountedAgain(req: object, scope: unknown, key: string): boolean {
   const counted = countedFor.get(req) ?? new Map<unknown, Set<string>>();

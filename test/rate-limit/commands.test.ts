@@ -90,7 +90,8 @@ describe('Of Redis, the limiter asks', () => {
 
   test('again at once after a reset or refund by a limiter of the same name', async () => {
     const { limiterOn } = await ownRedis();
-    const [limiter, twin] = [limiterOn({ limit: 1 }), limiterOn({ limit: 1, countRejected: true })];
+    const named = { name: 'api', limit: 1 };
+    const [limiter, twin] = [limiterOn(named), limiterOn({ ...named, countRejected: true })];
     const { token } = await limiter.consume('me');
     expect(await limiter.consume('me')).toMatchObject({ isAllowed: false });
     await twin.refund(token as NonNullable<typeof token>);

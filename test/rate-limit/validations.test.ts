@@ -78,7 +78,7 @@ describe('The checks of a limiter', () => {
     const limiter = (name?: string) => rateLimit({ client, namespace, logger, ...(name && { name }) });
     await passThrough(limiter('a'), limiter('b'), rateLimit({ logger }));
     expect(codes).toEqual([]);
-    await passThrough(limiter(), limiter());
+    await passThrough(limiter('a'), limiter('a'));
     expect(codes).toEqual(['ERR_ERL_DOUBLE_COUNT']);
   });
 
@@ -112,6 +112,21 @@ describe('The checks of a limiter', () => {
     rateLimit({ store, logger });
     rateLimit({ store, logger });
     expect(codes).toEqual(['ERR_ERL_STORE_REUSE']);
+  });
+
+  test('find two limiters that share their hits though nobody said so', async () => {
+    const client = await connect();
+    const { codes, logger } = recorder();
+    const limiter = (options: Partial<Options>) =>
+      rateLimit({ client, namespace, logger, ...options } as Partial<Options>);
+    const namespace = uniqueNamespace();
+    for (const options of [{ limit: 5 }, { limit: 6 }, { name: '5-in-1min' }, { name: 'a' }, { name: 'a' }])
+      limiter(options);
+    expect(codes).toEqual([]);
+    limiter({ limit: 5 });
+    expect(codes).toEqual(['ERR_ERL_STORE_REUSE']);
+    limiter({ limit: 5, validate: { unsharedStore: false } });
+    expect(codes).toHaveLength(1);
   });
 
   test('find a client without an address, who shares one identity with all such', async () => {
