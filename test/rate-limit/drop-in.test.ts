@@ -1,4 +1,5 @@
 // The same requests through express-rate-limit and through us: status, headers and body have to be the same.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import express, { type Request } from 'express';
 import * as theirs from 'express-rate-limit';
@@ -9,6 +10,7 @@ import type { DropIn } from './drop-in.types.js';
 
 type Options = Partial<theirs.Options>;
 
+const GIVEN_BACK_WITHIN_MS = 15;
 const DRAFTS = [false, true, 'draft-6', 'draft-7', 'draft-8'] as const;
 
 function app(...limiters: express.RequestHandler[]): Promise<Served> {
@@ -60,6 +62,8 @@ async function expectSame(
     const resets = [ourReply, theirReply].map(({ headers }) => Number(headers['x-ratelimit-reset'] ?? 0));
     expect(Math.abs((resets[0] ?? 0) - (resets[1] ?? 0))).toBeLessThanOrEqual(1);
     expect(namesOf(ourReply)).toEqual(namesOf(theirReply));
+    // What is given back follows the response.
+    await sleep(GIVEN_BACK_WITHIN_MS);
   }
 }
 
