@@ -271,19 +271,22 @@ describe('an account', () => {
     expect(reply.headers['set-cookie']).toBeUndefined();
   });
 
-  test('takes as long to refuse whether or not there is such an address', async () => {
+  test('takes as much work to refuse whether or not there is such an address', async () => {
     const app = await serveShop(shop.sql);
-    const fastest = {
+    // Of this process, which a busy machine does not lengthen as it does the time.
+    const leastCpuUs = {
       'ada@example.com': Number.POSITIVE_INFINITY,
       'nobody@example.com': Number.POSITIVE_INFINITY,
     };
     for (let turn = 0; turn < 8; turn += 1) {
       for (const email of ['ada@example.com', 'nobody@example.com'] as const) {
-        const { durationMs } = await app.send('/api/login', { body: { email, password: 'wrong' } });
-        fastest[email] = Math.min(fastest[email], durationMs);
+        const before = process.cpuUsage();
+        await app.send('/api/login', { body: { email, password: 'wrong' } });
+        const { user, system } = process.cpuUsage(before);
+        leastCpuUs[email] = Math.min(leastCpuUs[email], user + system);
       }
     }
-    expect(fastest['nobody@example.com'] / fastest['ada@example.com']).toBeGreaterThan(0.5);
+    expect(leastCpuUs['nobody@example.com'] / leastCpuUs['ada@example.com']).toBeGreaterThan(0.5);
   });
 });
 
