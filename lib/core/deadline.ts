@@ -3,14 +3,18 @@
 /** How often a timer that itself fired late may be set again before its verdict counts. */
 const MAX_EXTENSIONS = 2;
 
+/** Node's timers count anything longer as 1 ms. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /**
- * Calls `onMissed` once `ms` are over, and returns the function that calls it off.
+ * Calls `onMissed` once `deadlineMs` are over, and returns the function that calls it off.
  *
  * A timer that fires late shows that this process was busy: the reply may lie unread in the socket, or the command may
  * not even have left. So the deadline moves on a little, and the verdict always waits for two turns of the event loop,
  * in which the sockets are polled.
  */
-export function startDeadline(ms: number, onMissed: () => void): () => void {
+export function startDeadline(deadlineMs: number, onMissed: () => void): () => void {
+  const ms = Math.min(deadlineMs, LONGEST_TIMER_MS);
   let isOver = false;
   let extensions = 0;
   let timer = arm(ms);
