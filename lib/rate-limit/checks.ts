@@ -47,7 +47,8 @@ export function checkPolicy(policy: unknown): OnRedisDown {
 }
 
 export function checkNumber(option: string, value: unknown, least: number, unit: string): number {
-  if (typeof value === 'number' && Number.isFinite(value) && value >= least) return value;
+  // What is longer is no time that Redis could let a key live.
+  if (typeof value === 'number' && value >= least && value <= Number.MAX_SAFE_INTEGER) return value;
   throw invalidOption(option, value, `Use a number of ${unit}.`);
 }
 

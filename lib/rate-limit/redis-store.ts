@@ -3,7 +3,7 @@ import type { RedisClient } from '../core/client.js';
 import { invalidOption } from '../core/errors.js';
 import { type Guard, guardRedis } from '../core/guard.js';
 import { globEscaped, namespacePrefix, spellId } from '../core/keys.js';
-import { checkName, checkNumber, checkWhole } from './checks.js';
+import { checkName, checkNumber, checkWhole, checkWindow } from './checks.js';
 import { fromNow } from './information.js';
 import type { ClientRateLimitInfo, Options, Store } from './options.js';
 import { nameOf } from './policies.js';
@@ -69,9 +69,11 @@ export class RedisStore implements Store {
   /**
    * The limiter calls it when it is made. Until it has succeeded, nothing can be counted.
    *
-   * @throws SuiteError ERS_NAME_IN_USE when another limiter of this name on this client has another window.
+   * @throws SuiteError ERS_INVALID_OPTION for a window that is none, ERS_NAME_IN_USE when another limiter of this name on
+   * this client has another window.
    */
-  init({ windowMs, limit, skipFailedRequests, skipSuccessfulRequests }: Options): void {
+  init({ windowMs: given, limit, skipFailedRequests, skipSuccessfulRequests }: Options): void {
+    const windowMs = checkWindow(Number(given));
     // express-slow-down says 0 and means that it decides itself.
     const knowsLimit =
       Number.isFinite(limit) && (limit as number) > 0 && !skipFailedRequests && !skipSuccessfulRequests;

@@ -48,6 +48,17 @@ describe('In Redis, the limiter', () => {
     for (const key of keys) expect(await client.pTTL(key)).toBeGreaterThan(0);
   });
 
+  test('gives each key a TTL, however long its window and its blocks', async () => {
+    const client = await connect();
+    const namespace = uniqueNamespace();
+    const forever = Number.MAX_SAFE_INTEGER;
+    const options = { windowMs: forever, blockMs: forever, limit: 1, name: 'ever' };
+    const limiter = rateLimit({ client, namespace, deadlineMs: forever, ...options });
+    expect(await limiter.consume('me')).toMatchObject({ isAllowed: true, source: 'redis' });
+    expect(await limiter.consume('me')).toMatchObject({ isAllowed: false, source: 'redis', used: 1 });
+    expect(await client.pTTL(`${namespace}:rl:ever:{me}`)).toBeGreaterThan(forever);
+  });
+
   test('gives each key a TTL that outlives its hits, and not for long', async () => {
     const { client, limiter, key } = await limited(200);
     for (let hits = 0; hits < 12; hits += 1) {

@@ -374,7 +374,7 @@ describe('A limiter without HTTP', () => {
 
 describe('Options that cannot mean anything', () => {
   const bad: [string, Record<string, unknown>][] = [
-    ...[0, -1, Number.NaN, 'soon', Number.POSITIVE_INFINITY].map((windowMs): [string, object] => [
+    ...[0, -1, Number.NaN, 'soon', Number.POSITIVE_INFINITY, 1e17].map((windowMs): [string, object] => [
       'windowMs',
       { windowMs },
     ]),
@@ -392,6 +392,7 @@ describe('Options that cannot mean anything', () => {
     ['resolution', { resolution: 2.5 }],
     ['blockMs', { blockMs: -1 }],
     ['blockMs', { blockMs: 'soon' }],
+    ['blockMs', { blockMs: 1e17 }],
     ['limits', { limits: [] }],
     ['limits', { limits: [{ windowMs: 1_000, limit: 5 }], windowMs: 1_000 }],
     ['limits', { limits: [{ windowMs: 1_000, limit: 5 }], limit: 1 }],

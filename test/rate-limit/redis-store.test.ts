@@ -139,6 +139,10 @@ describe('express-rate-limit on RedisStore', () => {
       expect.objectContaining({ code: 'ERS_NAME_IN_USE' }),
     );
     await expect(second.increment('me')).rejects.toThrow(/init/);
+    for (const windowMs of [0, Number.NaN, 'soon'])
+      expect(() => named().init({ windowMs } as never)).toThrow(
+        expect.objectContaining({ code: 'ERS_INVALID_OPTION' }),
+      );
   });
 });
 
