@@ -2,13 +2,14 @@
 import session, { type SessionData } from 'express-session';
 
 /**
- * The value as a session, or undefined when it is none: an array, a string, a cookie of wrong types, a `__proto__`.
+ * The value as a session, or undefined when it is none: an array, a string, a cookie of wrong types. Keys called
+ * `__proto__` are taken out: an app that stores what a client sent as JSON may have them in its sessions.
  *
  * @param json the text that JSON.parse made it of, where there is one: it shows at a glance that no key is `__proto__`.
  */
 export function asSession(value: unknown, json?: string): SessionData | undefined {
   if (!isObject(value)) return undefined;
-  if (mayHoldProtoKey(json) && hasProtoKey(value)) return undefined;
+  if (mayHoldProtoKey(json)) dropProtoKeys(value);
   if ('cookie' in value && !isSoundCookie(value.cookie)) return undefined;
   return value as unknown as SessionData;
 }
@@ -56,10 +57,10 @@ function mayHoldProtoKey(json: string | undefined): boolean {
 }
 
 /** JSON.parse makes `__proto__` an own key, harmless until somebody merges it into something. */
-function hasProtoKey(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  if (Object.hasOwn(value, '__proto__')) return true;
-  return Object.values(value).some(hasProtoKey);
+function dropProtoKeys(value: unknown): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (Object.hasOwn(value, '__proto__')) Reflect.deleteProperty(value, '__proto__');
+  for (const inner of Object.values(value)) dropProtoKeys(inner);
 }
 
 function isObject(value: unknown): value is Json {
