@@ -49,6 +49,11 @@ export function resolveSettings(options: SessionsOptions): SessionsSettings {
       'Give a random string of 32 or more characters, or several, the newest first.',
     );
   }
+  // Without a word, sessions would live in this process instead.
+  const misplaced = (options as SessionOptions).store;
+  if (misplaced != null) {
+    throw invalidOption('store', misplaced, 'Give client: sessions() makes its store of it.');
+  }
   if (client === undefined && options.userId !== undefined) {
     throw invalidOption(
       'userId',

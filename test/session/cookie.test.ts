@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import express from 'express';
 import { type SessionsOptions, sessions } from 'express-redis-suite/session';
+import expressSession from 'express-session';
 import { serve } from '../support/http.js';
 import { connect, uniqueNamespace } from '../support/redis.js';
 import { type Act, appWith, commonActs, PATIENT, SECRET } from './support.js';
@@ -115,6 +116,8 @@ describe('options that cannot work', () => {
     ['__Secure- without Secure', { name: '__Secure-sid', cookie: { secure: false } }],
     ['a policy that is none', { onRedisDown: 'ignore' }],
     ['a lifetime of nothing', { ttl: 0 }],
+    ['a store, as express-session takes it', { store: new expressSession.MemoryStore() }],
+    ['a store and no client', { client: undefined, store: new expressSession.MemoryStore() }],
   ])('%s throws when the middleware is made', async (_, options) => {
     const client = await connect();
     expect(() => sessions({ client, secret: SECRET, ...options } as never)).toThrow(
