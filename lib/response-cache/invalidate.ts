@@ -5,17 +5,19 @@ import { intercept } from './intercept.js';
 import { idOfReference, keyOfUrl } from './key.js';
 import type { Answer, Head } from './listener.js';
 import { isInvalidatingStatus } from './policy.js';
+import type { Posted } from './posted.js';
 import { openTagging } from './tags.js';
 import { tell } from './trace.js';
 import type { Visit } from './visit.js';
 
 /** The client hears of its success when the pages are gone: whatever it reads next is new. */
-export function invalidateAfter(cache: Cache, visit: Visit): void {
+export function invalidateAfter(cache: Cache, visit: Visit, posted?: Posted): void {
   const { res, trace, target } = visit;
   const end = () => trace.end('bypass', 'method');
   let isJudged = false;
   tell(res, { forward: 'method' });
   listen();
+  posted?.listen();
   openTagging(res);
   visit.next();
 
@@ -38,7 +40,11 @@ export function invalidateAfter(cache: Cache, visit: Visit): void {
     const named = references.flatMap((reference) => idOfReference(reference, target) ?? []);
     const keys = new Set([visit.key, ...named.map((id) => keyOfUrl(cache.settings, id))]);
     // With Redis away the shelf remembers what it owes.
-    const after = Promise.allSettled([...keys].map((key) => cache.drop(key)));
+    const after = Promise.allSettled([...keys].map(forget));
     return isTooLate ? 'as-is' : { after };
+  }
+
+  function forget(key: string): Promise<void> {
+    return key === visit.key && posted?.isPage() ? posted.takePlace() : cache.drop(key);
   }
 }

@@ -43,12 +43,17 @@ export function pageId(target: Target, req: CacheRequest, query: QueryRules): st
   return isSamePath(target.path, routed) ? id : `${id} ${pathThatCounts(routed, query)}`;
 }
 
-function urlOf({ scheme, host, path }: Target): string {
+export function urlOf({ scheme, host, path }: Target): string {
   return `${scheme}://${host}${path}`;
 }
 
 export function pageKey(prefix: string, id: string): string {
   return `${prefix}page:${tagged(id)}`;
+}
+
+/** Where a POST to the page says that it is under way. */
+export function postKey(pageKey: string): string {
+  return `${pageKey}:post`;
 }
 
 /** The key of the page with this id, as far as it counts. */

@@ -8,6 +8,7 @@ import { invalidateAfter } from './invalidate.js';
 import type { CacheRequest } from './key.js';
 import { type ResponseCacheOptions, resolveOptions } from './options.js';
 import { isSafeMethod, wantsOnlyStored } from './policy.js';
+import { mayBePosted, openPosted } from './posted.js';
 import { type Purges, purgesOf } from './purges.js';
 import { readyNow, useOfFound } from './ready.js';
 import { carryOut, renewalIn, renewBehind } from './renewal.js';
@@ -53,12 +54,18 @@ export function responseCache(options: ResponseCacheOptions = {}): ResponseCache
 
 function enter(cache: Cache, visit: Visit): void {
   tellDownstream(visit.res, visit.headers, cache.settings.selection);
-  if (!isSafeMethod(visit.req.method ?? '')) invalidateAfter(cache, visit);
+  const isSafe = isSafeMethod(visit.req.method ?? '');
+  if (!isSafe && !mayBePosted(visit.req, cache.settings.rules)) invalidateAfter(cache, visit);
   // Where handlers run in `act` and what they throw comes back here, nobody else would hear of it.
   else
-    lookUp(cache, visit)
+    (isSafe ? lookUp(cache, visit) : awaitPosted(cache, visit))
       .then((act) => isAnswered(visit.res) || act())
       .catch(visit.next);
+}
+
+async function awaitPosted(cache: Cache, visit: Visit): Promise<() => void> {
+  const posted = await openPosted(cache, visit);
+  return () => invalidateAfter(cache, visit, posted);
 }
 
 /** What to do about a request. Redis being away or unwilling is no reason not to answer it. */

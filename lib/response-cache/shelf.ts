@@ -28,8 +28,8 @@ export interface Reservation {
   /** Stores and ends the reservation; false when it was lost to a purge, and nothing is stored. */
   keep(entry: Omit<Entry, 'variant' | 'vary'>, vary: VaryNames, ttlMs: number): Promise<Entry | undefined>;
   cancel(): Promise<void>;
-  /** Forgets what it was for. */
-  discard(): Promise<unknown>;
+  /** Forgets what it was for, and ends; false when it was lost. */
+  discard(): Promise<boolean>;
 }
 
 export interface Shelf {
