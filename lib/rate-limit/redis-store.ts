@@ -52,8 +52,11 @@ export class RedisStore implements Store {
 
   /** @throws SuiteError ERS_INVALID_OPTION, ERS_INVALID_CLIENT */
   constructor(options: RedisStoreOptions) {
-    if (typeof options !== 'object')
+    if (typeof options !== 'object' || options === null)
       throw invalidOption('client', options, 'Use new RedisStore({ client }).');
+    const { prefix } = options as { readonly prefix?: unknown };
+    // rate-limit-redis has it. Dropped without a word, stores of one policy would share their hits.
+    if (prefix !== undefined) throw invalidOption('prefix', prefix, 'Use `name`, such as "login".');
     const deadlineMs = checkNumber('deadlineMs', options.deadlineMs ?? 100, 1, 'milliseconds, such as 100');
     this.#options = options;
     this.#resolution = checkWhole('resolution', options.resolution ?? 100);

@@ -124,14 +124,22 @@ describe('express-rate-limit on RedisStore', () => {
 
   test('refuses options that cannot mean anything, and one name for two windows', async () => {
     const { client, namespace } = await newStore();
-    const bad = [{ name: 'a:b' }, { deadlineMs: 0 }, { resolution: 0 }, { namespace: 'a b' }, { client: {} }];
+    const bad = [
+      { name: 'a:b' },
+      { prefix: 'login:' },
+      { deadlineMs: 0 },
+      { resolution: 0 },
+      { namespace: 'a b' },
+      { client: {} },
+    ];
     for (const options of bad)
       expect(() => new RedisStore({ client, ...options } as never)).toThrow(
         expect.objectContaining({ code: expect.stringMatching(/^ERS_INVALID_/) }),
       );
-    expect(() => new RedisStore(undefined as never)).toThrow(
-      expect.objectContaining({ code: 'ERS_INVALID_OPTION' }),
-    );
+    for (const nothing of [undefined, null])
+      expect(() => new RedisStore(nothing as never)).toThrow(
+        expect.objectContaining({ code: 'ERS_INVALID_OPTION' }),
+      );
     const named = () => new RedisStore({ client, namespace, name: 'api' });
     theirs.rateLimit({ store: named(), windowMs: 1_000 });
     const second = named();
