@@ -57,9 +57,11 @@ export async function soak({ warmUp, ...effort }: Effort): Promise<Soaked> {
   await bear(warmUp, 0);
   const before = await atRest();
   const samples: Held[] = [];
-  const timer = setInterval(sample, (effort.minutes * 60_000) / SAMPLES);
+  let isOver = false;
+  const sampling = keepSampling();
   const statuses = await bear(effort, warmUp.keys);
-  clearInterval(timer);
+  isOver = true;
+  await sampling;
   const after = await atRest();
   app.stop();
   return { requests: effort.keys, restarts: effort.restarts, statuses, before, after, samples };
@@ -78,10 +80,16 @@ export async function soak({ warmUp, ...effort }: Effort): Promise<Soaked> {
     return held();
   }
 
-  async function sample(): Promise<void> {
-    // In the middle of a restart there is nobody to ask.
-    const now = await held().catch(() => undefined);
-    if (now !== undefined) samples.push(now);
+  /** Seconds apart at least: each costs the app two whole garbage collections. */
+  async function keepSampling(): Promise<void> {
+    const pauseMs = Math.max(2_000, (effort.minutes * 60_000) / SAMPLES);
+    for (;;) {
+      await sleep(pauseMs);
+      if (isOver) return;
+      // In the middle of a restart there is nobody to ask.
+      const now = await held().catch(() => undefined);
+      if (now !== undefined) samples.push(now);
+    }
   }
 }
 
