@@ -121,6 +121,8 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
 
     read: async (key, fields) => readKey(key, fields),
 
+    look: readKey,
+
     readMany: async (keys, fields) => keys.map((key) => readKey(key, fields)),
 
     async acquire(key, field, leaseMs) {

@@ -148,6 +148,7 @@ export function memoryTier(inner: FillStore, options: MemoryTierOptions): FillSt
   return {
     ...inner,
     readMany,
+    look: (key, fields) => (link.isUp() ? copyOf(key, fields) : undefined),
     read: async (key, fields) => (await readMany([key], fields))[0] as Reading,
     commit: (lease, value, keeping) => change(lease.key, () => inner.commit(lease, value, keeping)),
     put: (key, field, value, keeping) => change(key, () => inner.put(key, field, value, keeping)),

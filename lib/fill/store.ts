@@ -73,6 +73,8 @@ export interface FillStore {
   now(): number;
   /** One command; on a cluster one parallel look-up more for values with tags. */
   read(key: string, fields: readonly string[]): Promise<Reading>;
+  /** What `read` would say, where it is known without asking anybody. */
+  look?(key: string, fields: readonly string[]): Reading | undefined;
   /** Several keys' readings of the same fields in one round trip. */
   readMany(keys: readonly string[], fields: readonly string[]): Promise<readonly Reading[]>;
   /** The lease of a field for `leaseMs`; undefined while somebody else holds it or the key is marked. */

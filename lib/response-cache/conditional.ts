@@ -41,7 +41,9 @@ export function isNotModified(request: IncomingHttpHeaders, response: TimedRespo
   const noneMatch = request['if-none-match'];
   // RFC 9110, 13.1.3: If-Modified-Since is ignored beside If-None-Match.
   if (noneMatch !== undefined) return matchesWeakly(noneMatch, linesOf(response.fields, 'etag')[0]);
-  const since = parseHttpDate(request['if-modified-since'] ?? '', response.receivedAtMs);
+  const modifiedSince = request['if-modified-since'];
+  if (modifiedSince === undefined) return false;
+  const since = parseHttpDate(modifiedSince, response.receivedAtMs);
   return since !== undefined && lastModifiedOf(response) <= since;
 }
 

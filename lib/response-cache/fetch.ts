@@ -18,9 +18,10 @@ import {
 import { currentAgeMs, type TimedResponse } from './freshness.js';
 import { intercept } from './intercept.js';
 import type { Answer, Head } from './listener.js';
-import { asksForPart, isServerError, type Refusal, refusalToStore, useStale } from './policy.js';
+import { asksForPart, isServerError, type Refusal, refusalToStore } from './policy.js';
 import { fieldsToStore } from './ranges.js';
 import { createRecorder } from './recorder.js';
+import { useStale } from './reuse.js';
 import { serveEntry } from './serve.js';
 import type { StaleBecause } from './stale.js';
 import { type Account, type Forward, STALE_IF_ERROR, tell, tellInstead } from './trace.js';

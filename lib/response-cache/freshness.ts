@@ -75,13 +75,22 @@ export function dateOf({ fields, receivedAtMs }: TimedResponse): number {
   return parseHttpDate(singleLine(fields, 'date') ?? '', receivedAtMs) ?? receivedAtMs;
 }
 
-/** RFC 9111, 4.2.3, in its own terms. Clocks of two hosts may differ: no age is below 0. */
+/** RFC 9111, 4.2.3, in its own terms. */
 export function currentAgeMs(response: TimedResponse, rules: LifetimeRules, nowMs: number): number {
+  return initialAgeMs(response, rules) + residentMs(response, nowMs);
+}
+
+/** Its corrected_initial_age. Clocks of two hosts may differ: no age is below 0. */
+export function initialAgeMs(response: TimedResponse, rules: LifetimeRules): number {
   const apparentAge = Math.max(0, response.receivedAtMs - dateOf(response));
   const responseDelay = Math.max(0, response.receivedAtMs - response.requestedAtMs);
   const correctedAgeValue = ageValueMs(response.fields, rules) + responseDelay;
-  const correctedInitialAge = Math.max(apparentAge, correctedAgeValue);
-  return correctedInitialAge + Math.max(0, nowMs - response.receivedAtMs);
+  return Math.max(apparentAge, correctedAgeValue);
+}
+
+/** Its resident_time. */
+export function residentMs({ receivedAtMs }: TimedResponse, nowMs: number): number {
+  return Math.max(0, nowMs - receivedAtMs);
 }
 
 const MAX_AGE_MS = 2 ** 31 * 1000;

@@ -1,7 +1,6 @@
 /** One request through the cache: pass, or look it up; fresh is served, stale is validated, missing is fetched and stored. */
 import type { ServerResponse } from 'node:http';
 import { hasCode, isRedisTrouble } from '../core/errors.js';
-import { isRevalidation } from '../core/revalidation.js';
 import { approach } from './approach.js';
 import { type Cache, openCache } from './cache.js';
 import { invalidateAfter } from './invalidate.js';
@@ -10,12 +9,12 @@ import { type ResponseCacheOptions, resolveOptions } from './options.js';
 import { isSafeMethod, wantsOnlyStored } from './policy.js';
 import { mayBePosted, openPosted } from './posted.js';
 import { type Purges, purgesOf } from './purges.js';
-import { readyNow, useOfFound } from './ready.js';
-import { carryOut, renewalIn, renewBehind } from './renewal.js';
+import { actOnStored, isServedAtOnce, useOfFound } from './ready.js';
+import { carryOut, renewalIn } from './renewal.js';
 import { tellDownstream } from './selection.js';
 import type { Found } from './shelf.js';
-import { type Forward, startTrace } from './trace.js';
-import { isAnswered, type Next, type Page, pageOf, pass, refuse, serve, type Visit } from './visit.js';
+import { type Forward, Trace } from './trace.js';
+import { isAnswered, type Next, type Page, pageOf, pass, refuse, type Visit } from './visit.js';
 
 /** Works under Express 4 and 5, and in any server that calls `(req, res, next)`. */
 export interface ResponseCache extends Purges {
@@ -30,7 +29,7 @@ export function responseCache(options: ResponseCacheOptions = {}): ResponseCache
   const cache = openCache(resolveOptions(options));
 
   function responseCacheMiddleware(req: CacheRequest, res: ServerResponse, next: Next): void {
-    const trace = startTrace();
+    const trace = new Trace();
     const renewal = renewalIn(cache, req);
     let page: Page;
     try {
@@ -56,6 +55,7 @@ function enter(cache: Cache, visit: Visit): void {
   tellDownstream(visit.res, visit.headers, cache.settings.selection);
   const isSafe = isSafeMethod(visit.req.method ?? '');
   if (!isSafe && !mayBePosted(visit.req, cache.settings.rules)) invalidateAfter(cache, visit);
+  else if (isSafe && isServedAtOnce(cache, visit)) return;
   // Where handlers run in `act` and what they throw comes back here, nobody else would hear of it.
   else
     (isSafe ? lookUp(cache, visit) : awaitPosted(cache, visit))
@@ -90,21 +90,14 @@ async function decide(
   found: Found,
   mayWait: boolean,
 ): Promise<(() => void) | 'look-again'> {
+  const serveStored = actOnStored(cache, visit, found);
+  if (serveStored !== undefined) return serveStored;
   const { req, trace } = visit;
   const { rules } = cache.settings;
   const { entry } = found;
-  const use = useOfFound(found, visit.headers, rules);
-
-  const ready = entry && !isRevalidation(req) ? readyNow(cache, visit, entry, use) : undefined;
-  if (entry !== undefined && ready !== undefined) {
-    trace.go(ready.isFresh ? 'fresh' : 'stale');
-    return function serveStored() {
-      serve(visit, entry, ready, {});
-      if (ready.isDue) renewBehind(cache, visit, found, entry);
-    };
-  }
   if (wantsOnlyStored(req.headers, rules)) return () => refuse(visit, 'only-if-cached');
 
+  const use = useOfFound(found, visit.headers, rules);
   const stored = use?.may === 'validate' ? entry : undefined;
   trace.go(stored === undefined ? 'miss' : 'stale');
   const forward = whyForward(found, stored !== undefined);

@@ -1,10 +1,10 @@
-/** What may be stored, what may be reused, and for whom (RFC 9111, 3 and 4; the safe profile adds guards). */
+/** What may be stored, and for whom (RFC 9111, 3; the safe profile adds guards). */
 import type { IncomingHttpHeaders } from 'node:http';
-import { type Directives, deltaSeconds, directivesOf, parseCacheControl } from './cache-control.js';
+import { type Directives, directivesOf, parseCacheControl } from './cache-control.js';
 import { linesOf } from './fields.js';
 import { currentAgeMs, freshnessLifetime, type LifetimeRules, type TimedResponse } from './freshness.js';
-import { askedRange, holdsRange, partOf } from './ranges.js';
-import { forbidsStale, longestStaleMs, type StaleBecause, type StaleRules, staleWindowMs } from './stale.js';
+import { askedRange, partOf } from './ranges.js';
+import { longestStaleMs, type StaleRules } from './stale.js';
 import { parseVary } from './vary.js';
 
 export type Profile = 'safe' | 'rfc9111';
@@ -18,19 +18,11 @@ export interface Rules extends LifetimeRules, StaleRules {
 /** Why a response is not stored; undefined when it may be. The words appear in Cache-Status. */
 export type Refusal = string | undefined;
 
-/** How a stored response may be used for a request. */
-export type Use =
-  | { readonly may: 'serve'; readonly ageMs: number; readonly ttlMs: number; readonly isFresh: boolean }
-  | { readonly may: 'validate' }
-  | { readonly may: 'nothing' };
-
 /** Statuses whose meaning for a cache we know, as must-understand asks (RFC 9111, 5.2.2.3). */
 const UNDERSTOOD = new Set([
   200, 203, 204, 206, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 500, 501, 502, 503,
   504,
 ]);
-
-export type Serving = Extract<Use, { may: 'serve' }>;
 
 /** RFC 9111, 3, clause by clause, for a response to a GET. */
 export function refusalToStore(request: IncomingHttpHeaders, response: TimedResponse, rules: Rules): Refusal {
@@ -42,12 +34,30 @@ export function refusalToStore(request: IncomingHttpHeaders, response: TimedResp
 function refusalToShare(request: IncomingHttpHeaders, response: TimedResponse, rules: Rules): Refusal {
   const { directives } = directivesOf(response.fields);
   return (
+    refusalByDeclaration(response, directives, rules) ??
+    refusalByRequest(request, directives, rules) ??
+    refusalByContent(response, directives, rules)
+  );
+}
+
+/** Of what nobody may be served, whoever asks. */
+export function refusalForAll(response: TimedResponse, rules: Rules): Refusal {
+  const { directives } = directivesOf(response.fields);
+  return refusalByDeclaration(response, directives, rules) ?? refusalByContent(response, directives, rules);
+}
+
+function refusalByDeclaration(response: TimedResponse, directives: Directives, rules: Rules): Refusal {
+  return (
     refusalByStatus(response, directives, rules) ??
     // must-understand takes no-store back where the status is understood (5.2.2.3), which was judged just before.
     (directives.has('no-store') && !directives.has('must-understand') ? 'no-store' : undefined) ??
     // This cache is shared; `private="field"` is taken for the whole, as 5.2.2.7 allows.
-    (directives.has('private') ? 'private' : undefined) ??
-    refusalByRequest(request, directives, rules) ??
+    (directives.has('private') ? 'private' : undefined)
+  );
+}
+
+function refusalByContent(response: TimedResponse, directives: Directives, rules: Rules): Refusal {
+  return (
     (rules.profile === 'safe' && linesOf(response.fields, 'set-cookie').length > 0
       ? 'set-cookie'
       : undefined) ??
@@ -55,50 +65,6 @@ function refusalToShare(request: IncomingHttpHeaders, response: TimedResponse, r
     (parseVary(linesOf(response.fields, 'vary')) === undefined ? 'vary' : undefined) ??
     (isOfUse(response, directives, rules) ? undefined : 'not-fresh')
   );
-}
-
-/** RFC 9111, 4: whether a stored response may satisfy a request, and whether it must be validated first. */
-export function useOf(stored: TimedResponse, request: IncomingHttpHeaders, rules: Rules, nowMs: number): Use {
-  if (!mayAnswer(stored, request, rules)) return { may: 'nothing' };
-  const { directives } = directivesOf(stored.fields);
-  const wishes = wishesOf(request, rules);
-  const ageMs = currentAgeMs(stored, rules, nowMs);
-  const ttlMs = freshnessLifetime(stored, rules).lifetimeMs - ageMs;
-  // RFC 9111, 4: not without validation under no-cache; the form that names fields counts as the plain one.
-  const mustValidate = directives.has('no-cache') || wishes.has('no-cache');
-  if (!mustValidate && isYoungEnough(wishes, ageMs) && isFreshEnough(wishes, directives, ttlMs))
-    return { may: 'serve', ageMs, ttlMs, isFresh: ttlMs > 0 };
-  return hasValidator(stored) ? { may: 'validate' } : { may: 'nothing' };
-}
-
-/**
- * Another profile, a changed option or a forged entry: what we would not store for this request, we do not serve. And of a
- * part only what is in it.
- */
-function mayAnswer(stored: TimedResponse, request: IncomingHttpHeaders, rules: Rules): boolean {
-  if (refusalToShare(request, stored, rules) !== undefined) return false;
-  return stored.status !== 206 || holdsRange(stored, request);
-}
-
-/** RFC 5861: a stored response that is stale, served all the same. Undefined when it may not be. */
-export function useStale(
-  stored: TimedResponse,
-  request: IncomingHttpHeaders,
-  rules: Rules,
-  nowMs: number,
-  because: StaleBecause,
-): Serving | undefined {
-  if (!mayAnswer(stored, request, rules)) return undefined;
-  const { directives } = directivesOf(stored.fields);
-  const wishes = wishesOf(request, rules);
-  const ageMs = currentAgeMs(stored, rules, nowMs);
-  const ttlMs = freshnessLifetime(stored, rules).lifetimeMs - ageMs;
-  const wantsLess = wishes.has('no-cache') || wishes.has('min-fresh') || !isYoungEnough(wishes, ageMs);
-  if (forbidsStale(directives) || wantsLess) return undefined;
-  // RFC 5861, 4: a request may say it too, for itself.
-  const wishMs = because === 'while-revalidate' ? 0 : (deltaSeconds(wishes, 'stale-if-error') ?? 0) * 1000;
-  const windowMs = Math.max(wishMs, staleWindowMs(directives, rules, because));
-  return -ttlMs < windowMs ? { may: 'serve', ageMs, ttlMs, isFresh: false } : undefined;
 }
 
 /** RFC 5861, 4: what counts as an error. */
@@ -167,7 +133,11 @@ function refusalByStatus(response: TimedResponse, directives: Directives, rules:
 }
 
 /** Whose answer this is: RFC 9111, 3.5 for Authorization; in the safe profile a Cookie counts as much. */
-function refusalByRequest(request: IncomingHttpHeaders, directives: Directives, rules: Rules): Refusal {
+export function refusalByRequest(
+  request: IncomingHttpHeaders,
+  directives: Directives,
+  rules: Rules,
+): Refusal {
   if (rules.isPublic || directives.has('public') || directives.has('s-maxage')) return undefined;
   if (rules.profile === 'rfc9111')
     return 'authorization' in request && !directives.has('must-revalidate') ? 'authorization' : undefined;
@@ -189,22 +159,9 @@ function isOfUse(response: TimedResponse, directives: Directives, rules: Rules):
 }
 
 /** The Cache-Control of a request. The safe profile heeds none: nobody outside decides how often a handler runs. */
-function wishesOf(request: IncomingHttpHeaders, rules: Rules): Directives {
+export function wishesOf(request: IncomingHttpHeaders, rules: Rules): Directives {
   const value = request['cache-control'];
-  return parseCacheControl(rules.profile === 'safe' || value === undefined ? [] : [value]);
+  return rules.profile === 'safe' || value === undefined ? NO_WISHES : parseCacheControl([value]);
 }
 
-/** RFC 9111, 5.2.1.1: max-age of a request bounds the age. */
-function isYoungEnough(wishes: Directives, ageMs: number): boolean {
-  const maxAge = deltaSeconds(wishes, 'max-age');
-  return maxAge === undefined || ageMs <= maxAge * 1000;
-}
-
-/** RFC 9111, 5.2.1.2 max-stale and 5.2.1.3 min-fresh; 4.2.4: some directives forbid stale answers altogether. */
-function isFreshEnough(wishes: Directives, directives: Directives, ttlMs: number): boolean {
-  const minFreshMs = (deltaSeconds(wishes, 'min-fresh') ?? 0) * 1000;
-  if (ttlMs > 0 && ttlMs >= minFreshMs) return true;
-  if (forbidsStale(directives) || !wishes.has('max-stale') || minFreshMs > 0) return false;
-  const isUnbounded = wishes.get('max-stale')?.[0] === '';
-  return isUnbounded || -ttlMs <= (deltaSeconds(wishes, 'max-stale') ?? 0) * 1000;
-}
+const NO_WISHES: Directives = new Map();

@@ -69,7 +69,8 @@ export function holdsRange(stored: TimedResponse, request: IncomingHttpHeaders):
 
 /** A single range of bytes as it is spelled; undefined for none, several, or what is no range. */
 export function askedRange(request: IncomingHttpHeaders): { from: string; to: string } | undefined {
-  const range = /^bytes=(\d*)-(\d*)$/i.exec(request.range?.replace(/[ \t]/g, '') ?? '');
+  if (request.range === undefined) return undefined;
+  const range = /^bytes=(\d*)-(\d*)$/i.exec(request.range.replace(/[ \t]/g, ''));
   const [, from = '', to = ''] = range ?? [];
   if (from === '' && to === '') return undefined;
   return from !== '' && to !== '' && Number(to) < Number(from) ? undefined : { from, to };

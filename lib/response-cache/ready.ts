@@ -1,12 +1,14 @@
 /** What of the store is good enough to be served at once, and whether it is time for a new one all the same. */
 import type { IncomingHttpHeaders } from 'node:http';
+import { isRevalidation } from '../core/revalidation.js';
 import { shouldRefreshEarly } from '../fill/early-refresh.js';
 import type { Cache } from './cache.js';
 import type { Entry } from './entry.js';
-import { hasValidator, type Rules, type Serving, type Use, useOf, useStale } from './policy.js';
-import { mayRenewBehind } from './renewal.js';
+import { hasValidator, type Rules } from './policy.js';
+import { mayRenewBehind, renewBehind } from './renewal.js';
+import { type Serving, type Use, useOf, useStale } from './reuse.js';
 import type { Found } from './shelf.js';
-import type { Visit } from './visit.js';
+import { isAnswered, serve, type Visit } from './visit.js';
 
 /** What was purged softly is stale, however fresh it would be. */
 export function useOfFound(
@@ -20,9 +22,36 @@ export function useOfFound(
   return { may: hasValidator(entry) ? 'validate' : 'nothing' };
 }
 
-export type Ready = Serving & { readonly isDue: boolean };
+/** What this process holds itself is worth no promise. */
+export function isServedAtOnce(cache: Cache, visit: Visit): boolean {
+  const found = cache.shelf.look(visit.key, visit.headers);
+  const serveStored = found && actOnStored(cache, visit, found);
+  if (serveStored === undefined || isAnswered(visit.res)) return false;
+  visit.trace.go('lookup');
+  try {
+    serveStored();
+  } catch (error) {
+    visit.next(error);
+  }
+  return true;
+}
 
-export function readyNow(cache: Cache, visit: Visit, entry: Entry, use: Use | undefined): Ready | undefined {
+/** Serves what is stored; undefined where it will not do. */
+export function actOnStored(cache: Cache, visit: Visit, found: Found): (() => void) | undefined {
+  const { entry } = found;
+  if (entry === undefined || isRevalidation(visit.req)) return undefined;
+  const ready = readyNow(cache, visit, entry, useOfFound(found, visit.headers, cache.settings.rules));
+  if (ready === undefined) return undefined;
+  return function serveStored() {
+    visit.trace.go(ready.isFresh ? 'fresh' : 'stale');
+    serve(visit, entry, ready, {});
+    if (ready.isDue) renewBehind(cache, visit, found, entry);
+  };
+}
+
+type Ready = Serving & { readonly isDue: boolean };
+
+function readyNow(cache: Cache, visit: Visit, entry: Entry, use: Use | undefined): Ready | undefined {
   const { rules, beta } = cache.settings;
   if (use?.may === 'serve')
     return { ...use, isDue: isEarlyFor(entry, use, beta) && mayRenewBehind(cache, visit, entry) };

@@ -1,7 +1,7 @@
 /** Answers a request from a stored response (RFC 9111, 4). */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isNotModified } from './conditional.js';
-import { beforeHeadLeaves, keepCookiesPrivate } from './departure.js';
+import { beforeItEnds, keepCookiesPrivate } from './departure.js';
 import type { Entry } from './entry.js';
 import { byName, linesOf } from './fields.js';
 import { dateOf } from './freshness.js';
@@ -22,8 +22,7 @@ export function serveEntry(
   res.setHeader('Age', Math.floor(ageMs / 1000));
   res.setHeader('Date', linesOf(entry.fields, 'date')[0] ?? new Date(dateOf(entry)).toUTCString());
   tell(res, account);
-  const pageCookies = linesOf(entry.fields, 'set-cookie');
-  beforeHeadLeaves(res, () => keepCookiesPrivate(res, pageCookies));
+  beforeItEnds(res, () => keepCookiesPrivate(res, linesOf(entry.fields, 'set-cookie')));
   res.statusCode = entry.status;
   res.statusMessage = entry.reason ?? '';
 

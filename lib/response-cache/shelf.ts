@@ -3,7 +3,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { FillStore, Lease, Found as Value } from '../fill/store.js';
-import { decodeEntry, type Entry, encodeEntry } from './entry.js';
+import { decoderOfCopies, decoderOfOwnBytes } from './decoder.js';
+import { type Entry, encodeEntry } from './entry.js';
 import { parseVary, unionOf, type VaryNames, variantField } from './vary.js';
 
 /** What the shelf holds for a request. */
@@ -33,6 +34,8 @@ export interface Reservation {
 }
 
 export interface Shelf {
+  /** What this process holds itself, at once; undefined where it must be asked for. */
+  look(key: string, headers: IncomingHttpHeaders): Found | undefined;
   /** One command, two when the Vary of a page has changed since this process saw it. */
   find(key: string, headers: IncomingHttpHeaders): Promise<Found>;
   /** Undefined while somebody else is at it. */
@@ -79,26 +82,42 @@ export function openShelf(options: ShelfOptions): Shelf {
   const fieldFor = (names: VaryNames, headers: IncomingHttpHeaders) =>
     variantField(names, headers, ignoresLanguageOrder);
 
-  const decodeBytes = readsOwnMemory ? rememberingDecoder() : decodeEntry;
+  const decodeBytes = readsOwnMemory ? decoderOfOwnBytes() : decoderOfCopies();
 
-  function decode(value: Value | null | undefined, variant: string): Pick<Found, 'entry' | 'isExpired'> {
+  function decode(value: Value | null | undefined, key: string, variant: string) {
     if (!value) return { entry: undefined, isExpired: false };
-    return { entry: decodeBytes(value.bytes, variant), isExpired: value.isExpired };
+    return { entry: decodeBytes(value.bytes, key, variant), isExpired: value.isExpired };
+  }
+
+  /** The names that choose, in the light of what the page itself says; the same list where it says nothing new. */
+  function namesIn(keptVary: string | undefined, assumed: VaryNames): VaryNames {
+    if (keptVary === undefined || keptVary === assumed.join(', ')) return assumed;
+    const known = unionOf(always, parseVary([keptVary]) ?? []);
+    return known.join() === assumed.join() ? assumed : known;
+  }
+
+  function look(key: string, headers: IncomingHttpHeaders): Found | undefined {
+    if (store.look === undefined || owedKeys.has(key) || owedTags.size > 0) return undefined;
+    const vary = remembered.get(key) ?? always;
+    const variant = fieldFor(vary, headers);
+    const [kept, value] = store.look(key, [VARY_FIELD, variant])?.values ?? [];
+    const keptVary = kept?.bytes.toString();
+    if (!value || namesIn(keptVary, vary) !== vary) return undefined;
+    return { key, ...decode(value, key, variant), vary, variant, keptVary };
   }
 
   async function find(key: string, headers: IncomingHttpHeaders): Promise<Found> {
-    await payDebts(key);
+    if (owedKeys.size > 0 || owedTags.size > 0) await payDebts(key);
     const assumed = remembered.get(key) ?? always;
     const variant = fieldFor(assumed, headers);
     const [kept, value] = (await store.read(key, [VARY_FIELD, variant])).values;
     const keptVary = kept?.bytes.toString();
-    const known = keptVary === undefined ? assumed : unionOf(always, parseVary([keptVary]) ?? []);
-    if (known.join() === assumed.join())
-      return { key, ...decode(value, variant), vary: known, variant, keptVary };
-    remembered.set(key, known);
-    const other = fieldFor(known, headers);
+    const vary = namesIn(keptVary, assumed);
+    if (vary === assumed) return { key, ...decode(value, key, variant), vary, variant, keptVary };
+    const other = fieldFor(vary, headers);
+    remembered.set(key, vary);
     const [others] = (await store.read(key, [other])).values;
-    return { key, ...decode(others, other), vary: known, variant: other, keptVary };
+    return { key, ...decode(others, key, other), vary, variant: other, keptVary };
   }
 
   async function reserve(found: Found, headers: IncomingHttpHeaders): Promise<Reservation | undefined> {
@@ -140,7 +159,7 @@ export function openShelf(options: ShelfOptions): Shelf {
     }
 
     return {
-      ...decode(lease.found, found.variant),
+      ...decode(lease.found, key, found.variant),
       keep,
       async cancel() {
         stopRenewing();
@@ -184,9 +203,10 @@ export function openShelf(options: ShelfOptions): Shelf {
   }
 
   return {
+    look,
     find,
     reserve,
-    changeOf: store.changeOf ?? pause,
+    changeOf: store.changeOf ?? ((_key, withinMs) => sleep(withinMs, undefined, { ref: false })),
     matches: (entry, headers) => entry.variant === fieldFor(entry.vary, headers),
     drop: (key) => forget('drop', key),
     expire: (key) => forget('expire', key),
@@ -195,22 +215,6 @@ export function openShelf(options: ShelfOptions): Shelf {
   };
 }
 
-function pause(_key: string, forMs: number): Promise<void> {
-  return sleep(forMs, undefined, { ref: false });
-}
-
 function isHard(act: Forgetting | undefined): boolean {
   return act === 'drop' || act === 'purgeTag';
-}
-
-/** What a process reads again and again from its own memory is decoded once. */
-function rememberingDecoder(): typeof decodeEntry {
-  const decoded = new WeakMap<Buffer, { readonly variant: string; readonly entry: Entry | undefined }>();
-  return function decodeOnce(bytes, variant) {
-    const known = decoded.get(bytes);
-    if (known?.variant === variant) return known.entry;
-    const entry = decodeEntry(bytes, variant);
-    decoded.set(bytes, { variant, entry });
-    return entry;
-  };
 }

@@ -33,38 +33,32 @@ export interface Account {
   readonly detail?: string;
 }
 
-export interface Trace {
-  readonly verbs: readonly Verb[];
-  go(verb: Verb): void;
+export class Trace {
+  readonly verbs: Verb[] = [];
+  readonly #startedAt = performance.now();
+  #isOver = false;
+
+  go(verb: Verb): void {
+    this.verbs.push(verb);
+  }
+
   /** Publishes the event; the first call counts. */
-  end(outcome: ResponseCacheEvent['outcome'], reason?: string): void;
-}
-
-export function startTrace(): Trace {
-  const startedAt = performance.now();
-  const verbs: Verb[] = [];
-  let isOver = false;
-
-  return {
-    verbs,
-    go: (verb) => verbs.push(verb),
-    end(outcome, reason) {
-      if (isOver) return;
-      isOver = true;
-      if (!responseCacheChannel.hasSubscribers) return;
-      const durationMs = performance.now() - startedAt;
-      const event = { trace: verbs, outcome, durationMs };
-      responseCacheChannel.publish(reason === undefined ? event : { ...event, reason });
-    },
-  };
+  end(outcome: ResponseCacheEvent['outcome'], reason?: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    if (!responseCacheChannel.hasSubscribers) return;
+    const durationMs = performance.now() - this.#startedAt;
+    const event = { trace: this.verbs, outcome, durationMs };
+    responseCacheChannel.publish(reason === undefined ? event : { ...event, reason });
+  }
 }
 
 /** Appends this cache to Cache-Status: caches nearer to the origin come first (RFC 9211, 2). */
 export function tell(res: ServerResponse, account: Account): void {
   if (res.headersSent) return;
   const earlier = res.getHeader('cache-status');
-  const lines = earlier === undefined ? [] : [earlier].flat().map(String);
-  res.setHeader('Cache-Status', [...lines, spell(account)].join(', '));
+  const own = spell(account);
+  res.setHeader('Cache-Status', earlier === undefined ? own : [earlier, own].flat().join(', '));
 }
 
 /** Says it otherwise, at the last moment. */
@@ -78,13 +72,12 @@ export function tellInstead(res: ServerResponse, told: Account, account: Account
 
 function spell(account: Account): string {
   const { hitForSeconds, forward, forwardStatus, isStored, isCollapsed, detail } = account;
-  const parameters = [
-    hitForSeconds === undefined ? '' : `hit; ttl=${hitForSeconds}`,
-    forward === undefined ? '' : `fwd=${forward}`,
-    forwardStatus === undefined ? '' : `fwd-status=${forwardStatus}`,
-    isStored === true ? 'stored' : '',
-    isCollapsed === true ? 'collapsed' : '',
-    detail === undefined ? '' : `detail=${detail}`,
-  ];
-  return ['ExpressRedisSuite', ...parameters.filter((parameter) => parameter !== '')].join('; ');
+  let spelled = 'ExpressRedisSuite';
+  if (hitForSeconds !== undefined) spelled += `; hit; ttl=${hitForSeconds}`;
+  if (forward !== undefined) spelled += `; fwd=${forward}`;
+  if (forwardStatus !== undefined) spelled += `; fwd-status=${forwardStatus}`;
+  if (isStored === true) spelled += '; stored';
+  if (isCollapsed === true) spelled += '; collapsed';
+  if (detail !== undefined) spelled += `; detail=${detail}`;
+  return spelled;
 }

@@ -1,6 +1,7 @@
 // What may be stored, and what may be reused for whom.
 import { describe, expect, it } from '@jest/globals';
-import { type Rules, refusalToStore, useOf } from '../../lib/response-cache/policy.js';
+import { type Rules, refusalToStore } from '../../lib/response-cache/policy.js';
+import { useOf } from '../../lib/response-cache/reuse.js';
 
 const NOW = Date.parse('2026-11-21T12:00:00Z');
 const SAFE: Rules = {
