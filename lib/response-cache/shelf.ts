@@ -81,7 +81,6 @@ export function openShelf(options: ShelfOptions): Shelf {
   const owedTags = new LRUCache<string, Forgetting>({ max: MAX_OWED_TAGS });
   const fieldFor = (names: VaryNames, headers: IncomingHttpHeaders) =>
     variantField(names, headers, ignoresLanguageOrder);
-
   const decodeBytes = readsOwnMemory ? decoderOfOwnBytes() : decoderOfCopies();
 
   function decode(value: Value | null | undefined, key: string, variant: string) {
