@@ -4,12 +4,13 @@ import expressSession, { type CookieOptions, type Store } from 'express-session'
 import { isTemporary } from '../core/errors.js';
 import { isRevalidation } from '../core/revalidation.js';
 import { giveEmptySession } from './detached.js';
+import { watchGenerated } from './generated.js';
 import { type Exits, exitOf, exitsOf, type Gate, holdResponse } from './hold.js';
 import { contentsOf } from './known.js';
 import { shareShape } from './one-shape.js';
 import type { RedisSessionStoreOptions } from './options.js';
 import type { SessionRequest } from './request.js';
-import { SessionGate, watchGenerated } from './session-gate.js';
+import { SessionGate } from './session-gate.js';
 import { resolveSettings, type SessionsOptions } from './settings.js';
 import { StandIn } from './stand-in.js';
 import { RedisSessionStore } from './store.js';

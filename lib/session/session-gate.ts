@@ -1,10 +1,11 @@
 /** What one response owes its session before it may leave. */
 import type { ServerResponse } from 'node:http';
-import type { Session, SessionData, Store } from 'express-session';
+import type { Session, SessionData } from 'express-session';
 import { isTemporary } from '../core/errors.js';
 import { keepPrivate } from '../core/private-response.js';
 import { promised } from './answer.js';
 import { insecureCookie, isSecure, mayBeSecure } from './cookie.js';
+import type { Generated } from './generated.js';
 import { setGivenHeaders } from './given-headers.js';
 import type { Gate } from './hold.js';
 import { contentsOf, stateOf } from './known.js';
@@ -12,21 +13,6 @@ import { type CookieLifetimeMs, cookieLifetimeMs, isLifetimeChanged } from './li
 import type { SessionRequest } from './request.js';
 import type { SessionsSettings } from './settings.js';
 import { RedisSessionStore } from './store.js';
-
-/** The sessions that express-session made because it found none. */
-export type Generated = Pick<WeakSet<object>, 'has'>;
-
-/** express-session makes new sessions by `store.generate`, which it puts there itself. */
-export function watchGenerated(store: Store): Generated {
-  const withGenerate = store as unknown as { generate(req: SessionRequest): void };
-  const { generate } = withGenerate;
-  const generated = new WeakSet<object>();
-  withGenerate.generate = function generateSession(req) {
-    generate(req);
-    generated.add(req.session as object);
-  };
-  return generated;
-}
 
 interface Exchange {
   readonly req: SessionRequest;

@@ -104,6 +104,30 @@ describe('in production over plain HTTP', () => {
   });
 });
 
+describe("another express-session over the middleware's store", () => {
+  it('changes nothing: no empty session is stored, cookies are sent and stay as they were', async () => {
+    const client = await connect();
+    const prefix = `${uniqueNamespace()}:`;
+    const session = sessions({ client, prefix, secret: SECRET, ...PATIENT });
+    const other = expressSession({
+      store: session.store,
+      secret: SECRET,
+      resave: false,
+      saveUninitialized: false,
+    });
+    const app = await serve(appWith(session, commonActs));
+    await app.get('/read');
+    expect(await session.store.length()).toBe(0);
+    const browser = app.browser();
+    const [cookie] = (await browser.get('/write/cart/apple')).headers['set-cookie'] ?? [];
+    expect(cookie).toContain('SameSite=Lax');
+    expect((await browser.get('/read')).json()).toMatchObject({ cart: 'apple' });
+    const beside = await serve(appWith(other, commonActs));
+    const header = { cookie: `connect.sid=${browser.cookies.get('connect.sid')}` };
+    expect((await beside.get('/read', header)).json()).toMatchObject({ cart: 'apple' });
+  });
+});
+
 describe('options that cannot work', () => {
   it.each<[string, object]>([
     ['no secret', { secret: undefined }],
