@@ -36,6 +36,7 @@ export async function openPosted(cache: Cache, visit: Visit): Promise<Posted | u
   const { settings, shelf } = cache;
   const { rules } = settings;
   const { res, key, headers, target } = visit;
+  const tagsFor = taggerOf(settings, visit);
   const reserved = await cache.reservePost(key).catch(passTrouble);
   if (reserved === undefined) return undefined;
   const right = reserved;
@@ -52,27 +53,21 @@ export async function openPosted(cache: Cache, visit: Visit): Promise<Posted | u
   function listen(): void {
     const before = fieldsOf(res);
     const requestedAtMs = Date.now();
-    const tagsFor = taggerOf(settings, visit);
     intercept(res, {
       mayAnswer: (status) => status === 200,
       onHead,
-      onBytes: (bytes) => void (recorder.add(bytes) || letGo()),
+      onBytes: (bytes) => void (recorded === undefined || recorder.add(bytes) || letGo()),
       onDeparture,
       onEnd: store,
       onClose: letGo,
     });
 
-    function onHead({ status, reason, fields }: Head): Answer {
+    function onHead({ status, reason, fields }: Head, isTooLate: boolean): Answer {
       const response = { status, fields, requestedAtMs, receivedAtMs: Date.now() };
-      const isOwn =
-        isOwnPage(response, target, rules) && refusalToStore(headers, response, rules) === undefined;
-      // Tags that were purged while the handler ran are not asked about.
-      if (isOwn && tagsFor(fields).length === 0)
-        recorded = {
-          ...response,
-          ...(reason === undefined ? {} : { reason }),
-          fields: fieldsOfThePage(before, fields),
-        };
+      const mayAnswer = !isTooLate && isOwnPage(response, target, rules);
+      if (!mayAnswer || refusalToStore(headers, response, rules) !== undefined) return 'as-is';
+      const said = reason === undefined ? {} : { reason };
+      recorded = { ...response, ...said, fields: fieldsOfThePage(before, fields) };
       return 'as-is';
     }
   }
@@ -84,6 +79,7 @@ export async function openPosted(cache: Cache, visit: Visit): Promise<Posted | u
     if (place !== undefined) held.add(place);
     // Whoever changes the page from here on breaks the place; whoever did since the handler was asked broke the right.
     const isNewest = await right.discard().catch(passTrouble);
+    if (isNewest === true) held.delete(right);
     if (isNewest === true && !isOver) return;
     letGo();
     await cache.drop(key);
@@ -96,15 +92,21 @@ export async function openPosted(cache: Cache, visit: Visit): Promise<Posted | u
   }
 
   function store(): void {
-    const body = recorded && recorder.take(declaredLength(recorded.fields));
-    if (isOver || place === undefined || recorded === undefined || body === undefined) {
+    const page = isOver ? undefined : wholePage();
+    if (place === undefined || page === undefined) {
       letGo();
       return;
     }
-    const vary = parseVary(linesOf(recorded.fields, 'vary')) ?? [];
-    const page = { ...recorded, fields: storableFields(recorded.fields), body };
     held.delete(place);
-    place.keep(page, vary, keepForMs(recorded, rules, Date.now())).catch(passTrouble);
+    const vary = parseVary(linesOf(page.fields, 'vary')) ?? [];
+    place.keep(page, vary, keepForMs(page, rules, Date.now())).catch(passTrouble);
+  }
+
+  function wholePage(): Omit<Entry, 'vary' | 'variant'> | undefined {
+    const body = recorded && recorder.take(declaredLength(recorded.fields));
+    // Tags that were purged while the handler ran are not asked about.
+    if (body === undefined || tagsFor(recorded!.fields).length > 0) return undefined;
+    return { ...recorded!, fields: storableFields(recorded!.fields), body };
   }
 
   function letGo(): void {
