@@ -10,8 +10,9 @@ import { clockLua } from './hash.lua.js';
 export const tagLua = `
 -- Longer than any load lasts.
 local LONGEST_FILL_MS = 15 * 60000
--- How far back values that carry a tag without a record may have begun.
-local NEW_TAG_REACH_US = 60 * 1000000
+-- How far back values that carry a tag without a record may have begun: loads that meet at a new tag are all stored. But
+-- its record may have been evicted, and with it a purge: what began before that and is within reach comes back.
+local NEW_TAG_REACH_US = 5 * 1000000
 
 local function read_tag(key)
   local record = redis.pcall('GET', key)

@@ -311,6 +311,26 @@ describe('tags on one Redis', () => {
     },
   );
 
+  it('whose record was evicted do not bring back what was purged, but for what is a few seconds old', async () => {
+    const namespace = uniqueNamespace();
+    const client = await connect();
+    const store = onRedis(client, namespace);
+    const [old, other] = [`${namespace}:old`, `${namespace}:other`] as const;
+    const { since, ...lease } = (await store.acquire(old, 'v', A_MINUTE)) as Lease;
+    await client.set(`${namespace}:#a`, '0 0', { PX: AN_HOUR });
+    const begunAt = since - 10_000_000;
+    expect(await store.commit({ ...lease, since: begunAt }, value, { ttlMs: AN_HOUR, tags: ['a'] })).toBe(
+      true,
+    );
+    expect((await store.read(old, ['v'])).values[0]?.bytes).toEqual(value);
+
+    await store.purgeTag('a');
+    await client.del(`${namespace}:#a`);
+    await store.put(other, 'v', value, { ttlMs: AN_HOUR, tags: ['a'] });
+    const readings = await store.readMany([old, other], ['v']);
+    expect(readings.map(({ values }) => values[0]?.bytes)).toEqual([undefined, value]);
+  });
+
   it('survive another type under their record and garbage beside the value', async () => {
     const namespace = uniqueNamespace();
     const client = await connect();
