@@ -107,6 +107,27 @@ describe('a write', () => {
     expect(await read(there)).toBe('new');
   });
 
+  it('is not behind a load that began before all of it, here or in another process', async () => {
+    for (const cache of [here, there]) {
+      row.value = 'old';
+      const loading = new Hold();
+      const early = cache.getOrLoad(KEY, async () => {
+        const value = await row.read();
+        await loading.step();
+        return value;
+      });
+      await loading.reached;
+      await here.write(KEY, () => row.write('new'));
+      const late = read(cache);
+      // Answered after what `late` has asked Redis.
+      await cache.get('other');
+      loading.letGo();
+      expect([await early, await late]).toEqual(['old', 'new']);
+      expect(await read(cache)).toBe('new');
+      await cache.delete(KEY);
+    }
+  });
+
   it('lets no load that began before the commit be shared with one who asks after it', async () => {
     for (const cache of [here, there]) {
       row.value = 'old';
