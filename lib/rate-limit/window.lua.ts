@@ -95,7 +95,7 @@ end
 newest = nil
 if last[1] then
   newest, total = tonumber(last[1]), tonumber(last[2])
-  first = tonumber(call('ZRANGE', key, '0', '0')[1])
+  first = first or tonumber(call('ZRANGE', key, '0', '0')[1])
   if not (newest and first and newest >= first and newest < 9007199254740992 and total > 0 and total < 1e15) then
     -- Not ours: begin anew rather than fail for ever.
     call('UNLINK', key)
