@@ -32,6 +32,14 @@ export class RedisReader {
     this.#tagPrefix = tagPrefix;
   }
 
+  /** One key, as every hit reads it, with as little around the command as can be. */
+  async read(key: string, fields: readonly string[]): Promise<Reading> {
+    if (this.#mustScript()) return (await this.#readByScript([key], fields))[0]!;
+    const reply = await this.#run((redis) => readKey(redis, key, fields));
+    const records = hasTags(reply, fields.length) ? await this.#recordsOf([reply], fields.length) : NONE;
+    return readingOf(reply, fields.length, records);
+  }
+
   /**
    * One round trip for 200 keys; on a cluster, and where tags are seen for the first time, one more for values with tags.
    */
@@ -45,12 +53,18 @@ export class RedisReader {
 
   async #readSome(keys: readonly string[], fields: readonly string[]): Promise<Reading[]> {
     if (keys.length === 0) return [];
-    const mustScript = this.#hasTags || this.#clock.mustLearn;
-    if (mustScript && !this.#guard.redis.hasManyNodes) return this.#readByScript(keys, fields);
-    void this.#clock.askIfUnknown();
+    if (this.#mustScript()) return this.#readByScript(keys, fields);
     const replies = await this.#run((redis) => Promise.all(keys.map((key) => readKey(redis, key, fields))));
     const records = await this.#recordsOf(replies, fields.length);
     return replies.map((reply) => readingOf(reply, fields.length, records));
+  }
+
+  /** Where there are tags, or the time is to be learnt, and one server can tell. */
+  #mustScript(): boolean {
+    const { mustLearn } = this.#clock;
+    if (!this.#guard.redis.hasManyNodes) return this.#hasTags || mustLearn;
+    if (mustLearn) void this.#clock.askIfUnknown();
+    return false;
   }
 
   /** A value and what stands beside it, judged. */
@@ -104,28 +118,30 @@ function hasTags(reply: Reply, fields: number): boolean {
 
 /** Without records, the tags have been judged. */
 function readingOf(reply: Reply, fields: number, records: Records | undefined): Reading {
-  const all = Array.from({ length: fields }, (_, i) => i);
   const mark = reply[4 * fields] ?? null;
-  return {
+  const values: (Found | null)[] = [];
+  const leases: (string | null)[] = [];
+  for (let i = 0; i < fields; i += 1) {
     // A mark removes the values: one that is seen beside it was put there by somebody else.
-    values: all.map((i) => (mark === null ? foundIn(reply, fields, i, records) : null)),
-    leases: all.map((i) => tokenOf(reply[fields + i])),
-    isMarked: mark !== null && mayStand(mark),
-  };
+    values.push(mark === null ? foundIn(reply, fields, i, records) : null);
+    leases.push(tokenOf(reply[fields + i]));
+  }
+  return { values, leases, isMarked: mark !== null && mayStand(mark) };
 }
 
 function foundIn(reply: Reply, fields: number, i: number, records: Records | undefined): Found | null {
   const bytes = reply[i] ?? null;
   if (bytes === null) return null;
   const text = reply[2 * fields + i];
-  const { since, names } = text ? parseTagging(text.toString()) : UNTAGGED;
+  if (!text) return { bytes, tags: NO_TAGS, isExpired: Boolean(reply[3 * fields + i]) };
+  const { since, names } = parseTagging(text.toString());
   const verdict: Verdict =
     records === undefined ? 'valid' : worstOf(names.map((name) => judge(since, records.get(name) ?? null)));
   if (verdict === 'gone') return null;
   return { bytes, tags: names, isExpired: verdict === 'expired' || Boolean(reply[3 * fields + i]) };
 }
 
-const UNTAGGED = { since: 0, names: [] };
+const NO_TAGS: readonly string[] = [];
 
 /**
  * Marks end with their key, so one that is seen stands, unless somebody tampered with it or with the key's TTL. That

@@ -90,10 +90,7 @@ export function redisFillStore(guard: Guard, { tagPrefix }: RedisFillStoreOption
   return {
     now: () => clock.now(),
 
-    async read(key, fields) {
-      const [reading] = await reader.readMany([key], fields);
-      return reading!;
-    },
+    read: (key, fields) => reader.read(key, fields),
 
     readMany: (keys, fields) => reader.readMany(keys, fields),
 
