@@ -6,6 +6,7 @@ import { atMost } from '../verdicts.js';
 
 const OURS = 'responseCache(), Redis';
 const MEMORY = 'responseCache(), memory';
+const TIERED = 'responseCache(), Redis + memory: { maxBytes }';
 const IN_FRONT = 'responseCache(), Redis, in front of Express';
 const PEER = 'apicache, memory';
 const PREBUILT = 'a buffer under Express';
@@ -33,6 +34,7 @@ export const responseCachePlan: Plan = {
   contenders: async () => [
     { name: OURS, file: 'response-cache/contenders/suite-redis.mjs' },
     { name: MEMORY, file: 'response-cache/contenders/suite-memory.mjs' },
+    { name: TIERED, file: 'response-cache/contenders/suite-tiered.mjs' },
     { name: IN_FRONT, file: 'response-cache/contenders/suite-in-front.mjs' },
     { name: PEER, file: 'response-cache/contenders/apicache.mjs' },
     { name: 'the handler under Express', file: 'response-cache/contenders/bare.mjs' },
@@ -45,12 +47,14 @@ export const responseCachePlan: Plan = {
 
 function judge(result: Result, scenario: string): Verdict[] {
   const row = (name: string) => rowOf(result, scenario, name);
-  const memoryToPrebuilt = row(MEMORY).cpuMicros.median / row(PREBUILT).cpuMicros.median;
+  const toPrebuilt = (name: string) => row(name).cpuMicros.median / row(PREBUILT).cpuMicros.median;
   return [
-    atMost(`${scenario}, memory: CPU per hit, x a buffer under Express`, memoryToPrebuilt, 1.15),
+    atMost(`${scenario}, memory: CPU per hit, x a buffer under Express`, toPrebuilt(MEMORY), 1.15),
+    atMost(`${scenario}, Redis + memory: CPU per hit, x a buffer under Express`, toPrebuilt(TIERED), 1.15),
     atMost(`${scenario}, Redis: CPU per hit, x GET and a buffer`, row(OURS).toFloor, 1.15),
     atMost(`${scenario}, memory: CPU per hit, x apicache`, row(MEMORY).toPeer, 1),
     atMost(`${scenario}, Redis: CPU per hit, x apicache`, row(OURS).toPeer, 1),
+    atMost(`${scenario}, Redis + memory: CPU per hit, x apicache`, row(TIERED).toPeer, 1),
     atMost(`${scenario}, Redis: commands per hit`, row(OURS).commandsPerRequest, 1),
   ];
 }
