@@ -86,12 +86,14 @@ export function memoryTier(inner: FillStore, options: MemoryTierOptions): FillSt
   function copyOf(key: string, fields: readonly string[]): Reading | undefined {
     const held = copies.get(key);
     if (held === undefined || held.era !== era) return undefined;
-    const values = fields.map((field) => held.fields.get(field));
-    const mayServe = values.every(
-      (found, i) => found !== undefined && (found === null || isFresh(found, fields[i] as string)),
-    );
-    if (!mayServe || !values.some((found) => found)) return undefined;
-    return { values: values as (Found | null)[], leases: fields.map(() => null), isMarked: false };
+    const values: (Found | null)[] = [];
+    for (const field of fields) {
+      const found = held.fields.get(field);
+      if (found === undefined || (found !== null && !isFresh(found, field))) return undefined;
+      values.push(found);
+    }
+    if (!values.some((found) => found)) return undefined;
+    return { values, leases: fields.map(() => null), isMarked: false };
   }
 
   function keep(key: string, fields: readonly string[], { values, isMarked }: Reading): void {

@@ -114,10 +114,11 @@ function hostOf(req: CacheRequest, scheme: string): string | undefined {
 
 /** As Express 5 reads it for `req.host`; its `req.hostname` leaves out the port, which handlers may still put in links. */
 function forwardedHost({ app, headers, socket }: CacheRequest): string | undefined {
+  const line = headers['x-forwarded-host'];
+  if (line === undefined) return undefined;
   const trusts = app?.get?.('trust proxy fn');
   if (typeof trusts !== 'function' || !trusts(socket.remoteAddress, 0)) return undefined;
-  const line = headers['x-forwarded-host'];
-  return line === undefined ? undefined : String(line).split(',', 1)[0]?.trim();
+  return String(line).split(',', 1)[0]?.trim();
 }
 
 /** Lower case, without the port that goes without saying. */

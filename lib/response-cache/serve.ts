@@ -20,7 +20,8 @@ export function serveEntry(
 ): void {
   setStoredFields(res, entry);
   res.setHeader('Age', Math.floor(ageMs / 1000));
-  res.setHeader('Date', linesOf(entry.fields, 'date')[0] ?? new Date(dateOf(entry)).toUTCString());
+  const dates = linesOf(entry.fields, 'date');
+  if (dates.length !== 1) res.setHeader('Date', dates[0] ?? new Date(dateOf(entry)).toUTCString());
   tell(res, account);
   beforeItEnds(res, () => keepCookiesPrivate(res, linesOf(entry.fields, 'set-cookie')));
   res.statusCode = entry.status;
