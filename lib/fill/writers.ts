@@ -185,16 +185,16 @@ export class Writers {
     this.#options.onChanged(target.key);
   }
 
-  /** Whether it is made good. */
+  /** Whether it is made good; what fails goes behind the others, which may be on nodes that can be reached. */
   async #undo(id: string): Promise<boolean> {
     const undone = this.#undone.get(id);
     if (undone === undefined) return true;
     try {
       await undone.target.unmark(undone.token);
     } catch {
+      if (this.#undone.get(id) === undone) this.remember(undone.target, undone.token);
       return false;
     }
-    // Another call may have failed meanwhile.
     if (this.#undone.get(id) === undone) this.#undone.delete(id);
     return !this.isHeldBack(id);
   }
