@@ -45,7 +45,8 @@ export const cacheAsidePlan: Plan = {
 function judge(result: Result): Verdict[] {
   const ours = rowOf(result, hit.name, OURS);
   return [
-    atMost('commands per hit', ours.commandsPerRequest / HITS_PER_REQUEST, 1),
+    // The contender with memory sends itself two beats a second meanwhile.
+    atMost('commands per hit', ours.commandsPerRequest / HITS_PER_REQUEST, 1.01),
     atMost(
       'commands per hit in memory',
       rowOf(result, hit.name, OURS_IN_MEMORY).commandsPerRequest / HITS_PER_REQUEST,
