@@ -44,7 +44,9 @@ export function decoderOfCopies(): Decoder {
     const entry = decodeEntry(bytes, variant);
     if (entry === undefined) return undefined;
     const { body, ...response } = entry;
-    const head = Buffer.from(bytes.subarray(0, bytes.length - body.length));
+    // Not from node's pool, of which every piece that is held holds 8 KB.
+    const head = Buffer.alloc(bytes.length - body.length);
+    bytes.copy(head);
     heads.set(place, { head, length: bytes.length, response });
     return entry;
   };
