@@ -5,7 +5,7 @@ import { LRUCache } from 'lru-cache';
 import type { FillStore, Lease, Found as Value } from '../fill/store.js';
 import { decoderOfCopies, decoderOfOwnBytes } from './decoder.js';
 import { type Entry, encodeEntry } from './entry.js';
-import { parseVary, unionOf, type VaryNames, variantField } from './vary.js';
+import { namesKept, unionOf, type VaryNames, variantField } from './vary.js';
 
 /** What the shelf holds for a request. */
 export interface Found {
@@ -91,7 +91,7 @@ export function openShelf(options: ShelfOptions): Shelf {
   /** The names that choose, in the light of what the page itself says; the same list where it says nothing new. */
   function namesIn(keptVary: string | undefined, assumed: VaryNames): VaryNames {
     if (keptVary === undefined || keptVary === assumed.join(', ')) return assumed;
-    const known = unionOf(always, parseVary([keptVary]) ?? []);
+    const known = namesKept(keptVary, always);
     return known.join() === assumed.join() ? assumed : known;
   }
 

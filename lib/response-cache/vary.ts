@@ -34,6 +34,18 @@ export function unionOf(...lists: readonly VaryNames[]): VaryNames {
 }
 
 /**
+ * What chooses here, of the names kept with a page. What only another cache on this page knows of its requests, a client
+ * could pretend with a header of that name.
+ */
+export function namesKept(kept: string, always: VaryNames): VaryNames {
+  const names = parseVary([kept]) ?? [];
+  return unionOf(
+    always,
+    names.filter((name) => isHeader(name) || always.includes(name)),
+  );
+}
+
+/**
  * The field that holds the variant for these request headers: a digest, so that nothing a client sends is spelled out.
  *
  * RFC 9111, 4.1: they match when they do after normalisation; an absent header matches only an absent one.
@@ -44,6 +56,11 @@ export function variantField(names: VaryNames, headers: IncomingHttpHeaders, ign
   return `v:${createHash('sha256').update(JSON.stringify(selecting)).digest('base64url')}`;
 }
 
+/** The others, with a `|`, are what a route chooses by besides: see selection.ts. */
+function isHeader(name: string): boolean {
+  return !name.includes('|');
+}
+
 const CASE_INSENSITIVE = new Set(['accept-language', 'accept-encoding', 'accept-charset']);
 /** Their commas and spaces are part of somebody's secret. */
 const EXACT = new Set(['cookie', 'authorization']);
@@ -51,8 +68,7 @@ const EXACT = new Set(['cookie', 'authorization']);
 function normalise(name: string, value: string | string[] | undefined, ignoresOrder: boolean): string | null {
   if (value === undefined) return null;
   const combined = Array.isArray(value) ? value.join(', ') : value;
-  // With `|` it is no header.
-  if (EXACT.has(name) || name.includes('|')) return combined;
+  if (EXACT.has(name) || !isHeader(name)) return combined;
   const members = splitUnquoted(CASE_INSENSITIVE.has(name) ? combined.toLowerCase() : combined);
   // Many handlers read `de, en` as German first, so only the letter of the standard takes it for a set.
   if (ignoresOrder && name === 'accept-language') members.sort();
