@@ -77,9 +77,11 @@ export function wantsOnlyStored(request: IncomingHttpHeaders, rules: Rules): boo
   return wishesOf(request, rules).has('only-if-cached');
 }
 
-/** Under no-cache, said by either side, an answer that others wait for would be of no use to them. */
+/** Under no-cache, said by either side, and max-age=0, an answer that others wait for would be of no use to them. */
 export function isForOneRequest(stored: TimedResponse, request: IncomingHttpHeaders, rules: Rules): boolean {
-  return directivesOf(stored.fields).directives.has('no-cache') || wishesOf(request, rules).has('no-cache');
+  const saysNoCache = directivesOf(stored.fields).directives.has('no-cache');
+  const isNeverFresh = freshnessLifetime(stored, rules).lifetimeMs <= 0;
+  return saysNoCache || isNeverFresh || wishesOf(request, rules).has('no-cache');
 }
 
 /**

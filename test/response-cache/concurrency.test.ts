@@ -67,6 +67,26 @@ describe('concurrent requests', () => {
     expect(replies.map(({ text }) => text)).toEqual(cookies.map(String));
   });
 
+  it('for a page that is never fresh ask the handler at once, not one after the other', async () => {
+    let inside = 0;
+    let most = 0;
+    let letAllGo: (value?: unknown) => void = () => {};
+    const allInside = new Promise((resolve) => {
+      letAllGo = resolve;
+    });
+    const site = await expressSite(await redisOptions(), async (_req, res, run) => {
+      inside += 1;
+      most = Math.max(most, inside);
+      if (most === 6) letAllGo();
+      if (run > 1) await Promise.race([allInside, sleep(3_000, undefined, { ref: false })]);
+      inside -= 1;
+      res.writeHead(200, { 'Cache-Control': 'public, max-age=0, must-revalidate', ETag: '"1"' }).end('page');
+    });
+    await site.get('/');
+    await Promise.all(Array.from({ length: 6 }, () => site.get('/')));
+    expect(most).toBe(6);
+  });
+
   it('for variants get the variant that they asked for', async () => {
     const site = await expressSite(await redisOptions(), async (req, res) => {
       await sleep(20);
