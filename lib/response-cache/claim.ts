@@ -4,6 +4,7 @@ import type { Cache } from './cache.js';
 import type { Entry } from './entry.js';
 import { type Fields, linesOf } from './fields.js';
 import type { Flight, Landing } from './flights.js';
+import { INNER_CACHE } from './giving-way.js';
 import { keepForMs, type Refusal } from './policy.js';
 import type { Reservation } from './shelf.js';
 import { MAX_TAGS } from './tag-names.js';
@@ -92,7 +93,7 @@ export function claim(cache: Cache, stake: Stake, onSettled: (why: Refusal) => v
 
   /** Others hear the reason first, or they would ask the handler one after the other. */
   async function giveBack(right: Reservation, why: string): Promise<void> {
-    const isLasting = !PASSING_REFUSALS.has(why);
+    const isLasting = !PASSING_REFUSALS.has(why) && why !== INNER_CACHE;
     if (isLasting) await hitForMiss.tell(hitForMissId, why);
     const end = isLasting && stake.isRenewal === true ? right.discard : right.cancel;
     await end().catch(() => {});

@@ -16,6 +16,7 @@ import {
   updatedFields,
 } from './fields.js';
 import { currentAgeMs, type TimedResponse } from './freshness.js';
+import { giveWay, INNER_CACHE } from './giving-way.js';
 import { intercept } from './intercept.js';
 import type { Answer, Head } from './listener.js';
 import { asksForPart, isServerError, type Refusal, refusalToStore } from './policy.js';
@@ -59,7 +60,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   trace.go(stored === undefined ? 'fetch' : 'validate');
   const range = stored === undefined && asksForPart(asked, rules) ? asked.range : undefined;
   setHeaders(req, withOwnCondition(asked, stored?.fields ?? [], range));
-  const { restore } = intercept(res, {
+  const { restore, stop } = intercept(res, {
     mayAnswer: (status) =>
       (status === 304 && stored !== undefined) ||
       (status === 200 && isConditional(asked)) ||
@@ -71,12 +72,10 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
     },
     onDeparture,
     onEnd,
-    onClose() {
-      setHeaders(req, asked);
-      drop('aborted');
-    },
+    onClose: () => stepBack('aborted'),
     onGivenUp: mayStandIn ? onGivenUp : undefined,
   });
+  giveWay(res, () => stepBack(INNER_CACHE));
   visit.next();
 
   function onHead(head: Head, isTooLate: boolean): Answer {
@@ -105,13 +104,12 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   function onDeparture(): void {
     if (recorded === undefined) return;
     const refusal = refusalToStore(visit.headers, { ...recorded, fields: fieldsOf(res) }, rules);
-    if (refusal === undefined) {
-      keepCookiesPrivate(res, linesOf(recorded.fields, 'set-cookie'));
-      return;
+    if (refusal === undefined) keepCookiesPrivate(res, linesOf(recorded.fields, 'set-cookie'));
+    else {
+      const { isStored: _, ...rest } = told;
+      tellInstead(res, told, { ...rest, detail: refusal });
+      drop(refusal);
     }
-    const { isStored: _, ...rest } = told;
-    tellInstead(res, told, { ...rest, detail: refusal });
-    drop(refusal);
   }
 
   function refusalOf(response: TimedResponse): Refusal {
@@ -181,6 +179,12 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
     drop('failed');
   }
 
+  function stepBack(why: NonNullable<Refusal>): void {
+    stop();
+    setHeaders(req, asked);
+    drop(why);
+  }
+
   function drop(why: NonNullable<Refusal>): void {
     recorded = undefined;
     claimed.drop(why);
@@ -188,7 +192,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
 
   function onSettled(why: Refusal): void {
     if (why === undefined) trace.go('store');
-    else errand.onDropped?.();
+    else if (why !== INNER_CACHE) errand.onDropped?.();
     trace.end(stored === undefined ? 'miss' : 'validate', why);
   }
 

@@ -99,6 +99,7 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
   const forgetSocket = onHangUp(res.req.socket, onClose);
   const putBackSocket = listener.onGivenUp && decoySocket(res, onGivenUp);
   return {
+    stop,
     restore() {
       stop();
       Object.assign(res, own);

@@ -33,6 +33,8 @@ export interface Listener {
 }
 
 export interface Interception {
+  /** Hears and changes nothing from here on. */
+  stop(): void;
   /** Gives the response the methods back that it had, past whatever was wrapped around them since. */
   restore(): void;
 }

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { hasCode, isRedisTrouble } from '../core/errors.js';
 import { approach } from './approach.js';
 import { type Cache, openCache } from './cache.js';
+import { takeOver } from './giving-way.js';
 import { invalidateAfter } from './invalidate.js';
 import type { CacheRequest } from './key.js';
 import { type ResponseCacheOptions, resolveOptions } from './options.js';
@@ -43,6 +44,7 @@ export function responseCache(options: ResponseCacheOptions = {}): ResponseCache
       page.passBecause === undefined
         ? { req, res, next, trace, target: page.target, key: page.key, headers: page.headers }
         : undefined;
+    if (visit !== undefined) takeOver(res);
     if (renewal !== undefined) carryOut(renewal, req, visit);
     else if (visit === undefined) pass({ req, res, next, trace }, 'bypass', page.passBecause);
     else enter(cache, visit);
