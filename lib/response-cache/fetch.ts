@@ -106,8 +106,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
     const refusal = refusalToStore(visit.headers, { ...recorded, fields: fieldsOf(res) }, rules);
     if (refusal === undefined) keepCookiesPrivate(res, linesOf(recorded.fields, 'set-cookie'));
     else {
-      const { isStored: _, ...rest } = told;
-      tellInstead(res, told, { ...rest, detail: refusal });
+      tellInstead(res, told, { ...told, isStored: false, detail: refusal });
       drop(refusal);
     }
   }
