@@ -4,6 +4,7 @@ import { type Directives, directivesOf, parseCacheControl } from './cache-contro
 import { linesOf } from './fields.js';
 import { currentAgeMs, freshnessLifetime, type LifetimeRules, type TimedResponse } from './freshness.js';
 import { askedRange, partOf } from './ranges.js';
+import { credentialsOf } from './selection.js';
 import { longestStaleMs, type StaleRules } from './stale.js';
 import { parseVary } from './vary.js';
 
@@ -141,10 +142,9 @@ export function refusalByRequest(
   rules: Rules,
 ): Refusal {
   if (rules.isPublic || directives.has('public') || directives.has('s-maxage')) return undefined;
-  if (rules.profile === 'rfc9111')
-    return 'authorization' in request && !directives.has('must-revalidate') ? 'authorization' : undefined;
-  if ('authorization' in request) return 'authorization';
-  return 'cookie' in request ? 'cookie' : undefined;
+  const credentials = credentialsOf(request);
+  if (rules.profile === 'safe') return credentials;
+  return credentials === 'authorization' && !directives.has('must-revalidate') ? credentials : undefined;
 }
 
 /** Server-sent events do not end, and who reads them wants those of now. */

@@ -21,19 +21,23 @@ export function selectingNames({ headers, cookies, user }: Selection): VaryNames
   return [...headers, ...cookies.map(nameFor), ...(user === undefined ? [] : [USER])];
 }
 
-/**
- * A request's headers as the cache judges them. What is one user's own is not shared with others, so their credentials
- * need not keep it from being stored: they are left out.
- */
+/** A request's headers, and beside them what else chooses between variants on this route. */
 export function selectingHeaders(req: IncomingMessage, { cookies, user }: Selection): IncomingHttpHeaders {
   if (cookies.length === 0 && user === undefined) return req.headers;
   const headers: IncomingHttpHeaders = { ...req.headers };
   for (const name of cookies) headers[nameFor(name)] = valuesOf(req.headers.cookie ?? '', name);
   headers[USER] = user === undefined ? undefined : idOf(user(req));
-  if (headers[USER] === undefined) return headers;
-  delete headers.cookie;
-  delete headers.authorization;
   return headers;
+}
+
+/**
+ * The credentials for which an answer may be this one client's. Where each user has pages of their own, they need not keep
+ * one from being stored: it is shared with nobody else.
+ */
+export function credentialsOf(headers: IncomingHttpHeaders): 'authorization' | 'cookie' | undefined {
+  if (headers[USER] !== undefined) return undefined;
+  if ('authorization' in headers) return 'authorization';
+  return 'cookie' in headers ? 'cookie' : undefined;
 }
 
 /** Caches downstream know nothing of our options. */

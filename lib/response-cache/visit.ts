@@ -7,7 +7,7 @@ import { type CacheRequest, pageId, pageKey, type Target, targetOf } from './key
 import type { Settings } from './options.js';
 import { isSafeMethod } from './policy.js';
 import type { Serving } from './reuse.js';
-import { selectingHeaders } from './selection.js';
+import { credentialsOf, selectingHeaders } from './selection.js';
 import { sendGatewayTimeout, serveEntry } from './serve.js';
 import { openTagging } from './tags.js';
 import { type Account, type Forward, type Trace, tell } from './trace.js';
@@ -79,7 +79,7 @@ export function refuse({ res, trace }: Visit, detail: string): void {
 
 /** What is refused to a request with credentials may well be stored for one without. */
 export function isPersonal({ headers }: Pick<Visit, 'headers'>): boolean {
-  return 'cookie' in headers || 'authorization' in headers;
+  return credentialsOf(headers) !== undefined;
 }
 
 /** There is nobody to answer any more. */

@@ -65,6 +65,17 @@ describe('vary.user', () => {
     expect(shop.runs.count).toBe(3);
   });
 
+  it('keeps a variant for each value of what the handler varies on, credentials included', async () => {
+    const shop = await site({ user }, {}, { Vary: 'Cookie, Authorization' });
+    const requests = ['theme=a; sid=ada', 'theme=b; sid=ada'].map(cookie);
+    for (const request of [...requests, { ...cookie('sid=ada'), authorization: 'x' }]) {
+      const first = await shop.get('/', request);
+      expect([isHit(first), first.text.startsWith(request.cookie)]).toEqual([false, true]);
+      const second = await shop.get('/', request);
+      expect([isHit(second), second.text]).toEqual([true, first.text]);
+    }
+  });
+
   it('shares nothing with cookies of nobody', async () => {
     const shop = await site({ user });
     for (const _ of [1, 2]) expect(isHit(await shop.get('/', cookie('cart=1; sid=')))).toBe(false);
