@@ -8,7 +8,6 @@ import { fileURLToPath } from 'node:url';
 import { newFolder } from '../demo-app/setup/folders.mjs';
 import { ensureInstalled } from '../demo-app/setup/install.mjs';
 import { reason, say } from '../demo-app/setup/log.mjs';
-import { findPgBouncer, howToGetPgBouncer } from '../demo-app/setup/pgbouncer.mjs';
 import { startPostgres } from '../demo-app/setup/postgres.mjs';
 import { findRedis, howToGetRedis, startRedis } from '../demo-app/setup/redis.mjs';
 import { signalGroup, startChild } from '../demo-app/setup/signals.mjs';
@@ -38,11 +37,8 @@ async function test() {
 
   // Every Redis of this run is this program, the shared one and those that the tests start themselves.
   process.env.REDIS_SERVER_BIN = program;
-  const [redis, postgres, pgBouncer] = await Promise.all([startRedis(), startPostgres(), findPgBouncer()]);
+  const [redis, postgres] = await Promise.all([startRedis(), startPostgres()]);
   if (!redis) return refuse();
-  process.env.PGBOUNCER_BIN = pgBouncer ?? '';
-  if (!pgBouncer)
-    say(`no PgBouncer here, so its tests are skipped; to have them run: ${howToGetPgBouncer()}`);
   say(`Redis ${redis.url} (${program}), Postgres 127.0.0.1:${postgres.port}`);
 
   const { code, tally } = await runJest({ TEST_REDIS_URL: redis.url, TEST_DATABASE_URL: postgres.url });

@@ -1,4 +1,4 @@
-/** The demo behind a real PgBouncer in transaction mode, where a connection to Postgres is lent for one transaction at a time. */
+/** `npm run test:pgbouncer`: the demo behind a real PgBouncer in transaction mode, where a connection to Postgres is lent for one transaction at a time. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import postgres from 'postgres';
 import { runModule } from '../setup/program.js';
@@ -16,10 +16,7 @@ const START = `
   setInterval(() => {}, 1000);
 `;
 
-// The run says what is missing where there is none, and counts these as skipped.
-const describeWherePossible = process.env.PGBOUNCER_BIN ? describe : describe.skip;
-
-describeWherePossible('behind PgBouncer', () => {
+describe('behind PgBouncer', () => {
   let database: Database;
   let url: string;
   beforeAll(async () => {
