@@ -2,13 +2,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { type Cache, type CacheOptions, createCache } from 'express-redis-suite/cache-aside';
 import { onTestEnd } from '../support/cleanup.js';
-import { clientKinds, type Servers } from '../support/client-kinds.js';
+import { clientKinds, startServers } from '../support/client-kinds.js';
 import { commandsDuring, connect, type TestClient, uniqueNamespace } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
-import { startCluster, startSentinel } from '../support/redis-topologies.js';
 import { until } from '../support/until.js';
 import { Hold, openCache } from './support.js';
 
@@ -199,18 +198,7 @@ describe('copies in memory', () => {
 });
 
 describe('copies in memory, on every kind of client,', () => {
-  let servers: Servers;
-  beforeAll(async () => {
-    const [single, cluster, sentinel] = await Promise.all([
-      RedisServer.start(),
-      startCluster(),
-      startSentinel(),
-    ]);
-    servers = { single, cluster, sentinel };
-  }, 60_000);
-  afterAll(async () => {
-    await Promise.all([servers.single, servers.cluster, servers.sentinel].map((each) => each.stop()));
-  });
+  const servers = startServers();
 
   it.each(clientKinds)('are dropped when another process changes them: $name', async (kind) => {
     const namespace = uniqueNamespace();

@@ -1,31 +1,17 @@
 /** One contract, every kind of client: whatever is behind `client`, the features see the same Redis. */
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, describe, expect, test } from '@jest/globals';
 import { redisOf } from '../../lib/core/client.js';
 import { guardRedis } from '../../lib/core/guard.js';
 import type { Redis } from '../../lib/core/redis.js';
 import { defineScript, runScript } from '../../lib/core/script.js';
 import { onTestEnd } from '../support/cleanup.js';
-import { type ClientKind, clientKinds, type Opened, type Servers } from '../support/client-kinds.js';
-import { RedisServer } from '../support/redis-server.js';
-import { startCluster, startSentinel } from '../support/redis-topologies.js';
+import { type ClientKind, clientKinds, type Opened, startServers } from '../support/client-kinds.js';
 import { eventually } from '../support/until.js';
 
-let servers: Servers;
+const servers = startServers();
 
-beforeAll(async () => {
-  const [single, cluster, sentinel] = await Promise.all([
-    RedisServer.start(),
-    startCluster(),
-    startSentinel(),
-  ]);
-  servers = { single, cluster, sentinel };
-}, 60_000);
-
-afterAll(async () => {
-  printTable();
-  await Promise.all([servers.single.stop(), servers.cluster.stop(), servers.sentinel.stop()]);
-}, 60_000);
+afterAll(printTable);
 
 const setAndGet = defineScript(
   `redis.call('SET', KEYS[1], ARGV[1], 'PX', 60000) return redis.call('GET', KEYS[1])`,

@@ -1,6 +1,3 @@
-/** What docs/cache-aside.md shows compiles, does what the page says, and leaves no option out. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import postgres from 'postgres';
@@ -8,9 +5,8 @@ import { type Database, freshDatabase } from '../demo-app/support.js';
 import { connect, type TestClient } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
 import { until } from '../support/until.js';
-import { snippetsOf, Workbench } from './snippets.js';
+import { benchOf, optionsOf } from './snippets.js';
 
-const ROOT = join(__dirname, '../..');
 const PAGE = 'docs/cache-aside.md';
 const AMBIENT = `
 import type { Cache } from 'express-redis-suite/cache-aside';
@@ -24,19 +20,8 @@ declare global {
 }
 `;
 
-const snippets = snippetsOf(PAGE);
-const workbench = new Workbench(AMBIENT);
-const modules = new Map<string, string>();
-
-beforeAll(() => {
-  for (const { id, language, line, code } of snippets) {
-    if (language !== 'ts') continue;
-    const path = workbench.write(`line-${line}.ts`, code);
-    if (id !== undefined) modules.set(id, path);
-  }
-});
-
-afterAll(() => workbench.remove());
+const page = benchOf(PAGE, AMBIENT);
+const { workbench, modules } = page;
 
 test('every snippet compiles', async () => {
   expect(modules.size).toBeGreaterThan(5);
@@ -44,13 +29,9 @@ test('every snippet compiles', async () => {
 }, 60_000);
 
 test('The table of options has every option, each once', () => {
-  const source = readFileSync(join(ROOT, 'lib/cache-aside/options.ts'), 'utf8');
-  const body = /export interface CacheOptions .*?\{(.*?)^\}/ms.exec(source)?.[1] ?? '';
-  const options = [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, name]) => name);
-  const section = /^## Options$(.*?)^## /ms.exec(readFileSync(join(ROOT, PAGE), 'utf8'))?.[1] ?? '';
-  const rows = [...section.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
-  expect(options.length).toBeGreaterThan(10);
-  expect([...rows].sort()).toEqual([...options].sort());
+  const { declared, shown } = optionsOf('lib/cache-aside/options.ts', 'CacheOptions', page);
+  expect(declared.length).toBeGreaterThan(10);
+  expect(shown).toEqual(declared);
 });
 
 describe('Each snippet does what the page says:', () => {

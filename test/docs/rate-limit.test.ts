@@ -1,16 +1,13 @@
 /** What docs/rate-limit.md shows compiles, does what the page says, and leaves no option out. */
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { beforeAll, describe, expect, test } from '@jest/globals';
 import express from 'express';
 import { type DraftVersion, type RateLimitOptions, rateLimit } from 'express-redis-suite/rate-limit';
 import { WebSocket } from 'ws';
 import { type Served, serve } from '../support/http.js';
 import { RedisServer } from '../support/redis-server.js';
-import { sidesOf, snippetsOf, Workbench } from './snippets.js';
+import { benchOf, optionsOf, sidesOf } from './snippets.js';
 
-const ROOT = join(__dirname, '../..');
 const PAGE = 'docs/rate-limit.md';
 const AMBIENT = `
 import type { Server } from 'node:http';
@@ -30,24 +27,16 @@ declare global {
 }
 `;
 
-const snippets = snippetsOf(PAGE);
-const workbench = new Workbench(AMBIENT);
-const modules = new Map<string, string>();
+const page = benchOf(PAGE, AMBIENT);
+const { snippets, workbench, modules } = page;
 
 beforeAll(() => {
-  for (const { id, language, line, code } of snippets) {
-    if (language !== 'ts') continue;
-    const path = workbench.write(`line-${line}.ts`, code);
-    if (id !== undefined) modules.set(id, path);
-  }
   for (const snippet of snippets.filter(({ language }) => language === 'diff')) {
     const { before, after } = sidesOf(snippet);
     workbench.write(`line-${snippet.line}-before.ts`, before);
     workbench.write(`line-${snippet.line}-after.ts`, after);
   }
 });
-
-afterAll(() => workbench.remove());
 
 test('every snippet compiles, and so does each side of a migration', async () => {
   expect(modules.size).toBeGreaterThan(5);
@@ -56,13 +45,9 @@ test('every snippet compiles, and so does each side of a migration', async () =>
 
 describe('The tables of options', () => {
   test('have every option, each once', () => {
-    const source = readFileSync(join(ROOT, 'lib/rate-limit/options.ts'), 'utf8');
-    const body = /export interface Options \{(.*?)^\}/ms.exec(source)?.[1] ?? '';
-    const options = [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, name]) => name);
-    const section = /^## Options$(.*?)^## /ms.exec(readFileSync(join(ROOT, PAGE), 'utf8'))?.[1] ?? '';
-    const rows = [...section.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
-    expect(options.length).toBeGreaterThan(20);
-    expect([...rows].sort()).toEqual([...options].sort());
+    const { declared, shown } = optionsOf('lib/rate-limit/options.ts', 'Options', page);
+    expect(declared.length).toBeGreaterThan(20);
+    expect(shown).toEqual(declared);
   });
 });
 

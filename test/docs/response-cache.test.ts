@@ -1,10 +1,10 @@
 /** What docs/response-cache.md shows compiles, does what the page says, and leaves no option and no missed test out. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { beforeAll, describe, expect, test } from '@jest/globals';
 import type { Reply, Served } from '../support/http.js';
 import { sharedRedisUrl } from '../support/redis-server.js';
-import { sidesOf, snippetsOf, Workbench } from './snippets.js';
+import { benchOf, optionsOf, sidesOf } from './snippets.js';
 
 const ROOT = join(__dirname, '../..');
 const PAGE = 'docs/response-cache.md';
@@ -20,20 +20,13 @@ declare global {
 }
 `;
 
-const snippets = snippetsOf(PAGE);
-const page = readFileSync(join(ROOT, PAGE), 'utf8');
-const workbench = new Workbench(AMBIENT);
-const modules = new Map<string, string>();
+const page = benchOf(PAGE, AMBIENT);
+const { text, snippets, workbench, modules } = page;
 
 beforeAll(() => {
-  for (const { id, language, line, code } of snippets) {
-    if (language === 'ts') modules.set(id as string, workbench.write(`line-${line}.ts`, code));
-  }
   for (const snippet of snippets.filter(({ language }) => language === 'diff'))
     workbench.write(`line-${snippet.line}-after.ts`, sidesOf(snippet).after);
 });
-
-afterAll(() => workbench.remove());
 
 test('every snippet compiles', async () => {
   expect(modules.size).toBeGreaterThan(5);
@@ -41,19 +34,15 @@ test('every snippet compiles', async () => {
 }, 60_000);
 
 test('the table of options has every option, each once', () => {
-  const source = readFileSync(join(ROOT, 'lib/response-cache/options.ts'), 'utf8');
-  const body = /export interface ResponseCacheOptions \{(.*?)^\}/ms.exec(source)?.[1] ?? '';
-  const options = [...body.matchAll(/^ {2}(?:readonly )?(\w+)\??[:(]/gm)].map(([, name]) => name);
-  const section = /^## Options$(.*?)^## /ms.exec(page)?.[1] ?? '';
-  const rows = [...section.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
-  expect(options.length).toBeGreaterThan(15);
-  expect([...rows].sort()).toEqual([...options].sort());
+  const { declared, shown } = optionsOf('lib/response-cache/options.ts', 'ResponseCacheOptions', page);
+  expect(declared.length).toBeGreaterThan(15);
+  expect(shown).toEqual(declared);
 });
 
 test('every public test that fails is named', () => {
   const baseline = readFileSync(join(ROOT, 'test/conformance/baseline.json'), 'utf8');
   const { rfc9111, safe } = JSON.parse(baseline) as Record<string, string[]>;
-  const named = [...page.matchAll(/`([a-z0-9*=-]+)`/gi)].map(([, name = '']) => name);
+  const named = [...text.matchAll(/`([a-z0-9*=-]+)`/gi)].map(([, name = '']) => name);
   const patterns = named.map((name) => new RegExp(`^${name.replaceAll('*', '.*')}$`));
   const unnamed = [...(rfc9111 ?? []), ...(safe ?? [])].filter(
     (id) => !patterns.some((each) => each.test(id)),

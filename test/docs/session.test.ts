@@ -1,16 +1,13 @@
 /** What docs/session.md shows compiles, does what the page says, and leaves no option out. */
 import { createHmac } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { beforeAll, describe, expect, test } from '@jest/globals';
 import { createClient } from 'redis';
 import { cases } from '../session/compliance.js';
 import { onTestEnd } from '../support/cleanup.js';
 import type { Browser, Served } from '../support/http.js';
 import { RedisServer } from '../support/redis-server.js';
-import { sidesOf, snippetsOf, Workbench } from './snippets.js';
+import { benchOf, optionsOf, sidesOf } from './snippets.js';
 
-const ROOT = join(__dirname, '../..');
 const PAGE = 'docs/session.md';
 const SECRET = 'a secret of the docs, long enough for all';
 const AMBIENT = `
@@ -34,17 +31,10 @@ declare global {
 }
 `;
 
-const text = readFileSync(join(ROOT, PAGE), 'utf8');
-const snippets = snippetsOf(PAGE);
-const workbench = new Workbench(AMBIENT);
-const modules = new Map<string, string>();
+const page = benchOf(PAGE, AMBIENT);
+const { text, snippets, workbench, modules } = page;
 
 beforeAll(() => {
-  for (const { id, language, line, code } of snippets) {
-    if (language !== 'ts') continue;
-    const path = workbench.write(`line-${line}.ts`, code);
-    if (id !== undefined) modules.set(id, path);
-  }
   for (const snippet of snippets.filter(({ language }) => language === 'diff')) {
     const { before, after } = sidesOf(snippet);
     workbench.write(`line-${snippet.line}-before.ts`, before);
@@ -52,21 +42,15 @@ beforeAll(() => {
   }
 });
 
-afterAll(() => workbench.remove());
-
 test('every snippet compiles, and so does each side of a migration', async () => {
   expect(modules.size).toBeGreaterThan(5);
   expect(await workbench.complaints()).toBe('');
 }, 60_000);
 
 test('the table of options has every option of the store, each once', () => {
-  const source = readFileSync(join(ROOT, 'lib/session/options.ts'), 'utf8');
-  const body = /export interface RedisSessionStoreOptions \{(.*?)^\}/ms.exec(source)?.[1] ?? '';
-  const options = [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, name]) => name);
-  const section = /^## Options$(.*?)^## /ms.exec(text)?.[1] ?? '';
-  const rows = [...section.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
-  expect(options.length).toBeGreaterThan(10);
-  expect([...rows].sort()).toEqual([...options, 'onRedisDown'].sort());
+  const { declared, shown } = optionsOf('lib/session/options.ts', 'RedisSessionStoreOptions', page);
+  expect(declared.length).toBeGreaterThan(10);
+  expect(shown).toEqual([...declared, 'onRedisDown'].sort());
 });
 
 test('the score of the store is the one that its tests hold it to', () => {

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { afterAll, beforeAll } from '@jest/globals';
 import { onTestEnd } from '../support/cleanup.js';
 import { type Served, talkTo } from '../support/http.js';
 
@@ -18,6 +19,14 @@ export interface Snippet {
   /** The line of its fence in the page. */
   readonly line: number;
   readonly code: string;
+}
+
+export interface Page {
+  readonly text: string;
+  readonly snippets: readonly Snippet[];
+  readonly workbench: Workbench;
+  /** The paths of the modules, by the id of their snippets. */
+  readonly modules: ReadonlyMap<string, string>;
 }
 
 /** Every fenced block of a page of docs/, in its order. */
@@ -38,6 +47,41 @@ export function sidesOf({ code }: Snippet): { readonly before: string; readonly 
   const without = (sign: string) =>
     lines.filter((line) => !line.startsWith(sign)).map((line) => line.slice(1));
   return { before: without('+').join('\n'), after: without('-').join('\n') };
+}
+
+/** A page's snippets, and those with an id as modules; written before the first test of a file, gone after the last. */
+export function benchOf(page: string, ambient: string): Page {
+  const snippets = snippetsOf(page);
+  const workbench = new Workbench(ambient);
+  const modules = new Map<string, string>();
+  beforeAll(() => {
+    for (const { id, language, line, code } of snippets) {
+      if (language !== 'ts') continue;
+      const path = workbench.write(`line-${line}.ts`, code);
+      if (id !== undefined) modules.set(id, path);
+    }
+  });
+  afterAll(() => workbench.remove());
+  return { text: readFileSync(join(ROOT, page), 'utf8'), snippets, workbench, modules };
+}
+
+/** The names of options: those that an interface declares in a source, and those that the page's table has. */
+export function optionsOf(
+  source: string,
+  name: string,
+  { text }: Page,
+): { declared: string[]; shown: string[] } {
+  const declaration = new RegExp(`export interface ${name} .*?\\{(.*?)^\\}`, 'ms');
+  const body = declaration.exec(readFileSync(join(ROOT, source), 'utf8'))?.[1] ?? '';
+  const section = /^## Options$(.*?)^## /ms.exec(text)?.[1] ?? '';
+  return {
+    declared: namesIn(body, /^ {2}(?:readonly )?(\w+)\??[:(]/gm),
+    shown: namesIn(section, /^\| `(\w+)` \|/gm),
+  };
+}
+
+function namesIn(text: string, pattern: RegExp): string[] {
+  return [...text.matchAll(pattern)].map(([, name = '']) => name).sort();
 }
 
 /** Modules in a folder of their own, from which the packages of this repository can be imported. */

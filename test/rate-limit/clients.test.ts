@@ -1,23 +1,11 @@
 // One contract, every kind of client: the limiter counts, gives back, shuts and forgets the same through all of them.
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { rateLimit } from 'express-redis-suite/rate-limit';
 import { onTestEnd } from '../support/cleanup.js';
-import { clientKinds, type Servers } from '../support/client-kinds.js';
+import { clientKinds, startServers } from '../support/client-kinds.js';
 import { uniqueNamespace } from '../support/redis.js';
-import { RedisServer } from '../support/redis-server.js';
-import { startCluster, startSentinel } from '../support/redis-topologies.js';
 
-let servers: Servers;
-
-beforeAll(async () => {
-  const started = await Promise.all([RedisServer.start(), startCluster(), startSentinel()]);
-  const [single, cluster, sentinel] = started;
-  servers = { single, cluster, sentinel };
-}, 60_000);
-
-afterAll(async () => {
-  await Promise.all([servers.single.stop(), servers.cluster.stop(), servers.sentinel.stop()]);
-}, 60_000);
+const servers = startServers();
 
 describe.each(clientKinds)('Through $name', (kind) => {
   async function limiterOf(options: object) {

@@ -1,28 +1,13 @@
 /** One contract, every kind of client. */
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { RedisSessionStore, type RedisSessionStoreOptions } from 'express-redis-suite/session';
 import type { SessionData } from 'express-session';
 import { onTestEnd } from '../support/cleanup.js';
-import { clientKinds, type Servers } from '../support/client-kinds.js';
+import { clientKinds, startServers } from '../support/client-kinds.js';
 import { uniqueNamespace } from '../support/redis.js';
-import { RedisServer } from '../support/redis-server.js';
-import { startCluster, startSentinel } from '../support/redis-topologies.js';
 import { AN_HOUR, type AnySession } from './support.js';
 
-let servers: Servers;
-
-beforeAll(async () => {
-  const [single, cluster, sentinel] = await Promise.all([
-    RedisServer.start(),
-    startCluster(),
-    startSentinel(),
-  ]);
-  servers = { single, cluster, sentinel };
-}, 60_000);
-
-afterAll(async () => {
-  await Promise.all([servers.single.stop(), servers.cluster.stop(), servers.sentinel.stop()]);
-}, 60_000);
+const servers = startServers();
 
 const session = (fields: object = {}) => ({ cookie: { originalMaxAge: AN_HOUR }, ...fields }) as SessionData;
 

@@ -1,14 +1,12 @@
 /** The case list for any store of express-session, run on this one, on connect-redis and on express-session's own. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { RedisStore } from 'connect-redis';
 import { RedisSessionStore } from 'express-redis-suite/session';
 import expressSession from 'express-session';
 import { onTestEnd } from '../support/cleanup.js';
-import { clientKinds, type Servers } from '../support/client-kinds.js';
+import { clientKinds, startServers } from '../support/client-kinds.js';
 import { connect, uniqueNamespace } from '../support/redis.js';
-import { RedisServer } from '../support/redis-server.js';
-import { startCluster, startSentinel } from '../support/redis-topologies.js';
 import { cases, type MakeStore, scoreOf } from './compliance.js';
 import { PATIENT } from './support.js';
 
@@ -44,20 +42,7 @@ describe.each(Object.entries(peers))('%s', (name, make) => {
 
 describe('the core cases', () => {
   const core = cases.filter(({ group }) => group === 'core');
-  let servers: Servers;
-
-  beforeAll(async () => {
-    const [single, cluster, sentinel] = await Promise.all([
-      RedisServer.start(),
-      startCluster(),
-      startSentinel(),
-    ]);
-    servers = { single, cluster, sentinel };
-  }, ONE_RUN_MS);
-
-  afterAll(async () => {
-    await Promise.all([servers.single.stop(), servers.cluster.stop(), servers.sentinel.stop()]);
-  }, ONE_RUN_MS);
+  const servers = startServers();
 
   it.each(clientKinds)(
     'pass on $name',

@@ -1,17 +1,33 @@
 /** Every kind of client that `client` may be, from both packages in both supported majors, for one contract test over all. */
+import { afterAll, beforeAll } from '@jest/globals';
 import { Cluster, Redis } from 'ioredis';
 import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis-5';
 import * as redis6 from 'redis';
 import * as redis5 from 'redis-5';
 import type { RedisClient } from '../../lib/core/client.js';
-import type { RedisServer } from './redis-server.js';
-import type { RedisCluster, RedisSentinel } from './redis-topologies.js';
+import { RedisServer } from './redis-server.js';
+import { type RedisCluster, type RedisSentinel, startCluster, startSentinel } from './redis-topologies.js';
 
 /** Where a kind of client connects to. */
 export interface Servers {
   readonly single: RedisServer;
   readonly cluster: RedisCluster;
   readonly sentinel: RedisSentinel;
+}
+
+const STARTED_WITHIN_MS = 60_000;
+
+/** One of each, for the tests of one file: they run from before the first test until after the last. */
+export function startServers(): Servers {
+  const servers = {} as { -readonly [Kind in keyof Servers]: Servers[Kind] };
+  beforeAll(async () => {
+    const started = await Promise.all([RedisServer.start(), startCluster(), startSentinel()]);
+    [servers.single, servers.cluster, servers.sentinel] = started;
+  }, STARTED_WITHIN_MS);
+  afterAll(async () => {
+    await Promise.all([servers.single, servers.cluster, servers.sentinel].map((server) => server?.stop()));
+  }, STARTED_WITHIN_MS);
+  return servers;
 }
 
 export interface Opened {
