@@ -1,12 +1,11 @@
 /** The code in a page of docs/: found, written out as modules, type-checked, and run in a process of its own. */
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll } from '@jest/globals';
-import { onTestEnd } from '../support/cleanup.js';
-import { type Served, talkTo } from '../support/http.js';
+import type { Served } from '../support/http.js';
+import { serveProgram } from '../support/program.js';
 
 const ROOT = join(__dirname, '../..');
 const CHECKED_WITHIN_MS = 60_000;
@@ -134,20 +133,8 @@ export class Workbench {
    * Runs a module in a process of its own, by a program that provides what the page takes for granted and then writes
    * `listening on <port>`.
    */
-  async serve(module: string, program: string, env: Readonly<Record<string, string>>): Promise<Served> {
-    const child = spawn(process.execPath, ['--import', 'tsx', join(__dirname, program), module], {
-      cwd: ROOT,
-      env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    onTestEnd(() => child.kill('SIGKILL'));
-    const [line] = await Promise.race([
-      once(child.stdout, 'data'),
-      once(child, 'exit').then(([code]) => [`${dirname(module)} ended with exit code ${code}`]),
-    ]);
-    const port = /listening on (\d+)/.exec(String(line))?.[1];
-    if (port === undefined) throw new Error(`${module} does not serve: ${line}`);
-    return talkTo(`http://127.0.0.1:${port}`);
+  serve(module: string, program: string, env: Readonly<Record<string, string>>): Promise<Served> {
+    return serveProgram(['--import', 'tsx', join(__dirname, program), module], { cwd: ROOT, env });
   }
 
   remove(): void {

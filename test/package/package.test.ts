@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { snippetsOf } from '../docs/snippets.js';
+import { SAYING_WHERE, serveProgram } from '../support/program.js';
+import { RedisServer } from '../support/redis-server.js';
 
 const ROOT = join(__dirname, '../..');
 const NPM_WITHIN_MS = 120_000;
@@ -56,23 +59,16 @@ test(
     process.stdout.write(
       `A limiter-only user installs ${after.packages - before.packages} packages, ${after.kilobytes - before.kilobytes} kB besides express and redis\n`,
     );
-    writeFileSync(
-      join(project, 'app.mjs'),
-      `import express from 'express';
-     import { rateLimit } from 'express-redis-suite/rate-limit';
-     const app = express();
-     app.use(rateLimit({ windowMs: 60_000, limit: 1 }));
-     app.get('/', (req, res) => res.send('hello'));
-     const server = app.listen(0, '127.0.0.1', async () => {
-       const url = 'http://127.0.0.1:' + server.address().port;
-       const statuses = [];
-       for (let i = 0; i < 2; i += 1) statuses.push((await fetch(url)).status);
-       console.log(statuses.join());
-       server.close();
-       server.closeAllConnections();
-     });`,
-    );
-    expect((await node(project, ['app.mjs'])).trim()).toBe('200,429');
+    // What a new user does: the first program of the README, and a request too many, with a Redis and without one.
+    const minimal = snippetsOf('README.md').find(({ id }) => id === 'minimal')?.code ?? '';
+    writeFileSync(join(project, 'app.mjs'), minimal);
+    for (const redisUrl of [RedisServer.start().then(({ url }) => url), 'redis://127.0.0.1:1']) {
+      const env = { PORT: '0', REDIS_URL: await redisUrl };
+      const app = await serveProgram([...SAYING_WHERE, 'app.mjs'], { cwd: project, env });
+      const statuses: number[] = [];
+      for (let count = 0; count < 6; count += 1) statuses.push((await app.get('/')).status);
+      expect(statuses).toEqual([200, 200, 200, 200, 200, 429]);
+    }
   },
   NPM_WITHIN_MS,
 );
@@ -104,6 +100,15 @@ describe('with all peers installed', () => {
        console.log([typeof rateLimit(), named === rateLimit, byDefault === rateLimit, typeof RedisStore].join());`,
     );
     expect((await node(project, ['callable.cjs'])).trim()).toBe('function,true,true,function');
+  });
+
+  test('an example starts from CommonJS as it stands in the package', async () => {
+    const example = join(project, 'node_modules/express-redis-suite/docs/examples/commonjs/server.cjs');
+    const env = { PORT: '0', REDIS_URL: (await RedisServer.start()).url };
+    const browser = (await serveProgram([example], { cwd: project, env })).browser();
+    await browser.send('/login/ada', { method: 'POST' });
+    const me = await browser.get('/me');
+    expect([me.headers['x-ratelimit-remaining'], me.json()]).toEqual(['98', { name: 'ada' }]);
   });
 
   test.each([

@@ -1,0 +1,44 @@
+// All three middlewares in an Express 4 app: node docs/examples/express-4/server.mjs
+//
+// Express 4 does not wait for async handlers: what they reject with has to be given to next().
+
+// In your app: from 'express'. Both versions are installed here.
+import express from 'express-4';
+import { rateLimit } from 'express-redis-suite/rate-limit';
+import { connectRedis } from 'express-redis-suite/redis';
+import { responseCache } from 'express-redis-suite/response-cache';
+import { login, logout, sessions } from 'express-redis-suite/session';
+
+const { PORT = '3000', REDIS_URL, SESSION_SECRET = 'only for trying it out' } = process.env;
+const client = await connectRedis({ url: REDIS_URL });
+const awaited = (handler) => (req, res, next) => handler(req, res, next).catch(next);
+
+const app = express();
+app.use(rateLimit({ client, windowMs: 60_000, limit: 100 }));
+app.get('/time', responseCache({ client, ttl: 10_000, public: true }), (_req, res) => {
+  res.json({ time: new Date() });
+});
+
+app.use(sessions({ client, secret: SESSION_SECRET, cookie: { maxAge: 30 * 60_000 } }));
+app.post(
+  '/login/:name',
+  awaited(async (req, res) => {
+    await login(req, { name: req.params.name });
+    res.sendStatus(204);
+  }),
+);
+app.get('/me', (req, res) => {
+  if (!req.session.name) return res.sendStatus(401);
+  res.json({ name: req.session.name });
+});
+app.post(
+  '/logout',
+  awaited(async (req, res) => {
+    await logout(req);
+    res.sendStatus(204);
+  }),
+);
+
+const server = app.listen(Number(PORT), '127.0.0.1', () => {
+  console.log(`listening on ${server.address().port}`);
+});
