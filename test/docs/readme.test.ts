@@ -1,7 +1,12 @@
 /** What README.md shows compiles, and put together it is an app that does what the page says. */
-import { afterAll, expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from '@jest/globals';
 import { RedisServer } from '../support/redis-server.js';
 import { snippetsOf, Workbench } from './snippets.js';
+
+const ROOT = join(__dirname, '../..');
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
 
 const TAKEN_FOR_GRANTED = `
 const authenticate = async (_body: unknown) => 'ada';
@@ -21,13 +26,17 @@ const server = app.listen(0, '127.0.0.1', () => {
 `;
 
 const workbench = new Workbench('export {};');
+const snippets = snippetsOf('README.md');
 afterAll(() => workbench.remove());
 
+test('the two commands come before any other', () => {
+  const commands = [...README.matchAll(/\bnpm (run [\w:-]+|test|install)/g)].map(([command]) => command);
+  expect(commands.slice(0, 2)).toEqual(['npm run demo', 'npm test']);
+});
+
 test('the snippets make an app that limits, remembers who is logged in, and answers from its caches', async () => {
-  const code = snippetsOf('README.md')
-    .filter(({ language }) => language === 'ts')
-    .map((snippet) => snippet.code);
-  expect(code).toHaveLength(4);
+  const code = snippets.filter(({ language }) => language === 'ts').map((snippet) => snippet.code);
+  expect(code).toHaveLength(5);
   const [start = '', ...rest] = code;
   // The demo of a snippet is plain HTTP on the loopback interface.
   const module = workbench.write('readme.ts', [start, TAKEN_FOR_GRANTED, ...rest, SERVED].join('\n'));
@@ -50,8 +59,28 @@ test('the snippets make an app that limits, remembers who is logged in, and answ
   expect(second.json()).toEqual({ year: '2026', runs: 1 });
   expect(first.body).toEqual(second.body);
   expect(second.headers['cache-status']).toContain('hit');
+  expect((await app.get('/metrics')).text).toContain('express_redis_suite_rate_limit_decisions_total{');
 
-  const left = Number(/r=(\d+)/.exec(second.headers.ratelimit as string)?.[1]);
+  const left = Number(/r=(\d+)/.exec((await app.get('/me')).headers.ratelimit as string)?.[1]);
   for (let more = 0; more < left; more += 1) await app.get('/me');
   expect((await app.get('/me')).status).toBe(429);
 }, 60_000);
+
+describe('a table of options', () => {
+  test.each(['Rate limiting', 'Sessions', 'Response cache'])(
+    'says of %s what the page says, in brief',
+    (title) => {
+      const section = README.split(/^## /m).find((part) => part.startsWith(`${title}\n`)) ?? '';
+      const link = /docs\/[\w-]+\.md/.exec(section)?.[0] ?? '';
+      const page = readFileSync(join(ROOT, link), 'utf8');
+      const rows = [...section.matchAll(/^\| (`\w+`(?:, `\w+`)*) \| (.*?) \|/gm)];
+      expect(rows.length).toBeGreaterThan(5);
+      for (const [, names = '', byDefault = ''] of rows) {
+        for (const name of names.split(', ')) {
+          const shown = new RegExp(`^\\| ${name} \\| ?(.*?) ?\\|`, 'm').exec(page)?.[1];
+          expect([name, shown || 'none']).toEqual([name, byDefault]);
+        }
+      }
+    },
+  );
+});
