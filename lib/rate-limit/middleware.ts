@@ -1,6 +1,7 @@
 /** Limits how much of an app one client may use: express-rate-limit's middleware over an exact sliding window. */
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { rateLimitChannel } from '../core/channels.js';
+import { shareShape } from '../core/one-shape.js';
 import { isRevalidation } from '../core/revalidation.js';
 import { checkCost, checkLimit } from './checks.js';
 import { giveBackAfter, watchOutcome } from './giving-back.js';
@@ -39,6 +40,7 @@ export function rateLimit(passed?: RateLimitOptions): RateLimiter {
 
   function rateLimitMiddleware(req: Request, res: Response, next: NextFunction): Promise<void> | void {
     if (isRevalidation(req)) return next();
+    shareShape(req, res);
     return mayPass(req, res, next)
       .then(function passOn(isAllowed) {
         if (isAllowed) next();

@@ -7,7 +7,7 @@ import { giveEmptySession } from './detached.js';
 import { watchGenerated } from './generated.js';
 import { type Exits, exitOf, exitsOf, type Gate, holdResponse } from './hold.js';
 import { contentsOf } from './known.js';
-import { shareShape } from './one-shape.js';
+import { shareShape } from '../core/one-shape.js';
 import type { RedisSessionStoreOptions } from './options.js';
 import type { SessionRequest } from './request.js';
 import { SessionGate } from './session-gate.js';
