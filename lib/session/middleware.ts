@@ -2,12 +2,12 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import expressSession, { type CookieOptions, type Store } from 'express-session';
 import { isTemporary } from '../core/errors.js';
+import { shareShape } from '../core/one-shape.js';
 import { isRevalidation } from '../core/revalidation.js';
 import { giveEmptySession } from './detached.js';
 import { watchGenerated } from './generated.js';
 import { type Exits, exitOf, exitsOf, type Gate, holdResponse } from './hold.js';
 import { contentsOf } from './known.js';
-import { shareShape } from '../core/one-shape.js';
 import type { RedisSessionStoreOptions } from './options.js';
 import type { SessionRequest } from './request.js';
 import { SessionGate } from './session-gate.js';
