@@ -1,4 +1,4 @@
-/** Whether one feature may use one Redis just now; closed means yes, open means that calls fail at once. */
+/** Whether one feature may use one Redis, or one node of a cluster, just now; closed means yes, open that calls fail at once. */
 import { redisStateChannel } from './channels.js';
 import { startDeadline } from './deadline.js';
 import type { Redis } from './redis.js';
@@ -10,6 +10,8 @@ const MISSES_TO_OPEN = 3;
 const PROBE_EVERY_MS = 100;
 /** A probe on a dead connection may never be answered: after this long another one may go out beside it. */
 const PROBE_LOST_MS = 1000;
+/** A cluster whose nodes come and go has new addresses for ever. */
+const MOST_NODES = 1000;
 
 export class Breaker {
   readonly #redis: Redis;
@@ -19,6 +21,9 @@ export class Breaker {
   #probeSentAt = Number.NEGATIVE_INFINITY;
   #probesOut = 0;
   #timer: NodeJS.Timeout | undefined;
+  /** Of the call that opened it: whichever node has it by now is asked. */
+  #probeKey: string | undefined;
+  readonly #nodes = new Map<string, Breaker>();
 
   constructor(redis: Redis, feature: string) {
     this.#redis = redis;
@@ -31,6 +36,17 @@ export class Breaker {
     return this.#reason === 'not-ready' ? undefined : this.#reason;
   }
 
+  /** The breaker of one node, for calls that go there. */
+  ofNode(node: string): Breaker {
+    const known = this.#nodes.get(node);
+    if (known !== undefined) return known;
+    // Whoever has one of them keeps it.
+    if (this.#nodes.size === MOST_NODES) this.#nodes.clear();
+    const breaker = new Breaker(this.#redis, this.#feature);
+    this.#nodes.set(node, breaker);
+    return breaker;
+  }
+
   /** Redis answered, be it with an error reply. */
   noteAnswer(): void {
     this.#misses = 0;
@@ -38,14 +54,15 @@ export class Breaker {
   }
 
   /** A call missed its deadline. */
-  noteMiss(deadlineMs: number): void {
+  noteMiss(deadlineMs: number, key?: string): void {
     this.#misses += 1;
-    if (this.#misses >= MISSES_TO_OPEN) this.open('deadline', deadlineMs);
+    if (this.#misses >= MISSES_TO_OPEN) this.open('deadline', deadlineMs, key);
   }
 
   /** Fails all calls from now on, until a probe is answered within `deadlineMs`. */
-  open(reason: OutageReason, deadlineMs: number): void {
+  open(reason: OutageReason, deadlineMs: number, key?: string): void {
     const wasClosed = this.#reason === undefined;
+    this.#probeKey = key;
     if (wasClosed || this.#reason === 'not-ready') this.#reason = reason;
     if (!wasClosed) return;
     if (redisStateChannel.hasSubscribers)
@@ -88,7 +105,7 @@ export class Breaker {
       if (!isLate) return this.#close();
       if (this.#probesOut === 0 && this.#redis.isReady()) this.#probe(deadlineMs);
     };
-    callSafely(() => this.#redis.ping()).then(() => settle(), settle);
+    callSafely(() => this.#redis.ping(this.#probeKey)).then(() => settle(), settle);
   }
 }
 

@@ -9,15 +9,16 @@ import type { Redis } from './redis.js';
 export interface Guard {
   /** The same client without a deadline, for what is not on a request's path. */
   readonly redis: Redis;
-  /** Whether a call made now would be sent. */
-  isUsable(): boolean;
+  /** Whether a call made now would be sent, one that needs `key` only where that is given. */
+  isUsable(key?: string): boolean;
   /**
    * Runs one call under the deadline; an answer that comes later is dropped.
    *
+   * @param key of a call that needs one node of a cluster only: while that is away, the keys of the others stay in use.
    * @throws SuiteError ERS_REDIS_UNAVAILABLE: Redis is away, too slow, or the breaker is open (then within microseconds,
    * and nothing was sent). ERS_REDIS_REFUSED: Redis answered with an error (OOM, READONLY, NOAUTH ...), see `cause`.
    */
-  run<T>(call: (redis: Redis) => Promise<T>): Promise<T>;
+  run<T>(call: (redis: Redis) => Promise<T>, key?: string): Promise<T>;
 }
 
 export interface GuardOptions {
@@ -31,16 +32,21 @@ export interface GuardOptions {
 export function guardRedis(client: RedisClient, { feature, deadlineMs }: GuardOptions): Guard {
   const redis = redisOf(client);
   const breaker = breakerOf(redis, feature);
-  const setting = { redis, feature, breaker, deadlineMs };
+  const general: Setting = { redis, feature, breaker, deadlineMs, key: undefined };
   let startedAt: number | undefined;
 
-  async function runWhenReady<T>(call: (redis: Redis) => Promise<T>): Promise<T> {
+  function settingFor(key: string | undefined): Setting {
+    const node = key === undefined ? undefined : redis.nodeOf(key);
+    return node === undefined ? general : { ...general, breaker: breaker.ofNode(node), key };
+  }
+
+  async function runWhenReady<T>(call: (redis: Redis) => Promise<T>, key: string | undefined): Promise<T> {
     startedAt ??= performance.now();
     if (!redis.isOpen()) warnOnceNotConnected(redis);
     // A client that is just being connected is worth a moment, once; one that is away is not.
     while (redis.isOpen() && performance.now() - startedAt < deadlineMs) {
       await sleep(READY_POLL_MS, undefined, { ref: false });
-      if (redis.isReady()) return runWithin(setting, call);
+      if (redis.isReady()) return runWithin(settingFor(key), call);
     }
     breaker.open('not-ready', deadlineMs);
     throw unavailable(feature, 'not-ready');
@@ -48,10 +54,12 @@ export function guardRedis(client: RedisClient, { feature, deadlineMs }: GuardOp
 
   return {
     redis,
-    isUsable: () => redis.isReady() && breaker.openBecause === undefined,
-    run(call) {
-      if (breaker.openBecause !== undefined) return Promise.reject(unavailable(feature, breaker.openBecause));
-      if (!redis.isReady()) return runWhenReady(call);
+    isUsable: (key) => redis.isReady() && settingFor(key).breaker.openBecause === undefined,
+    run(call, key) {
+      const setting = settingFor(key);
+      const { openBecause } = setting.breaker;
+      if (openBecause !== undefined) return Promise.reject(unavailable(feature, openBecause));
+      if (!redis.isReady()) return runWhenReady(call, key);
       startedAt ??= Number.NEGATIVE_INFINITY;
       return runWithin(setting, call);
     },
@@ -75,15 +83,17 @@ interface Setting {
   readonly feature: string;
   readonly breaker: Breaker;
   readonly deadlineMs: number;
+  /** Where the breaker is of one node: a key that it has. */
+  readonly key: string | undefined;
 }
 
 function runWithin<T>(setting: Setting, call: (redis: Redis) => Promise<T>): Promise<T> {
-  const { redis, feature, breaker, deadlineMs } = setting;
+  const { redis, feature, breaker, deadlineMs, key } = setting;
   return new Promise<T>((resolve, reject) => {
     let isMissed = false;
     const callOff = startDeadline(deadlineMs, function miss() {
       isMissed = true;
-      breaker.noteMiss(deadlineMs);
+      breaker.noteMiss(deadlineMs, key);
       reject(unavailable(feature, 'deadline'));
     });
 
@@ -105,11 +115,12 @@ function runWithin<T>(setting: Setting, call: (redis: Redis) => Promise<T>): Pro
   });
 }
 
-function noteFailure({ redis, breaker, deadlineMs }: Setting, reason: OutageReason | undefined): void {
+function noteFailure(setting: Setting, reason: OutageReason | undefined): void {
+  const { redis, breaker, deadlineMs, key } = setting;
   if (reason === undefined) breaker.noteAnswer();
-  // In a cluster one node's failure says little about the others.
-  else if (redis.hasManyNodes) breaker.noteMiss(deadlineMs);
-  else breaker.open(reason, deadlineMs);
+  // Some node of a cluster, and that says little about the others.
+  else if (redis.hasManyNodes && key === undefined) breaker.noteMiss(deadlineMs);
+  else breaker.open(reason, deadlineMs, key);
 }
 
 const EXPLAINED: Record<OutageReason, string> = {

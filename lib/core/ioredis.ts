@@ -1,6 +1,7 @@
 /** The `ioredis` package (5 and later) behind our interface: its client and cluster. */
 import { type Redis, type ReplyType, timeUs } from './redis.js';
 import { type ScanStep, scanKeys } from './scan.js';
+import { slotOf } from './slot.js';
 
 /** The part of ioredis that we use. */
 export interface IoredisClient {
@@ -18,7 +19,7 @@ export interface IoredisClient {
 
 type Command = (...args: readonly unknown[]) => Promise<unknown>;
 type IoredisCommands = IoredisClient & { readonly options?: { readonly keyPrefix?: string } } & Record<
-    'evalshaBuffer' | 'evalBuffer' | 'get' | 'hmgetBuffer' | 'unlink' | 'ping' | 'scan' | 'time',
+    'evalshaBuffer' | 'evalBuffer' | 'get' | 'hmgetBuffer' | 'unlink' | 'exists' | 'ping' | 'scan' | 'time',
     Command
   >;
 type IoredisSubscriber = IoredisCommands & {
@@ -28,6 +29,8 @@ type IoredisSubscriber = IoredisCommands & {
 };
 type IoredisCluster = IoredisCommands & {
   nodes(role: 'master'): IoredisCommands[];
+  /** By slot, the master first; not complete while the cluster is discovered. */
+  readonly slots: readonly (readonly string[] | undefined)[];
 };
 
 export function isIoredis(client: unknown): client is IoredisClient {
@@ -42,10 +45,13 @@ export function fromIoredis(given: IoredisClient): Redis {
   const call = (name: 'evalsha' | 'eval', reply: ReplyType) =>
     (reply === 'bytes' ? `${name}Buffer` : name) as 'evalsha' | 'evalBuffer';
 
+  const cluster = 'nodes' in client ? (client as IoredisCluster) : undefined;
+  const keyPrefix = client.options?.keyPrefix ?? '';
+
   return {
-    hasOneConnection: !('nodes' in client),
-    hasManyNodes: 'nodes' in client,
-    keyPrefix: client.options?.keyPrefix ?? '',
+    hasOneConnection: cluster === undefined,
+    hasManyNodes: cluster !== undefined,
+    keyPrefix,
     isOpen: () => client.status !== 'end',
     isReady: () => {
       // `lazyConnect` connects at the first command, which this would have been.
@@ -57,7 +63,8 @@ export function fromIoredis(given: IoredisClient): Redis {
     get: (key) => client.get(key) as Promise<string | null>,
     hmGet: (key, fields) => client.hmgetBuffer(key, ...fields) as Promise<(Buffer | null)[]>,
     unlink: (key) => client.unlink(key) as Promise<number>,
-    ping: () => client.ping(),
+    nodeOf: (key) => cluster?.slots[slotOf(keyPrefix + key)]?.[0],
+    ping: (key) => (cluster && key !== undefined ? client.exists(key) : client.ping()),
     scan: (pattern, count) => scanNodes(client, pattern, count),
     latestTimeUs: async () =>
       Math.max(...(await Promise.all(mastersOf(client).map((node) => node.time()))).map(timeUs)),

@@ -1,6 +1,7 @@
 /** The `redis` package (5 and later) behind our interface: its client, pool, sentinel and cluster. */
 import { type Redis, type RedisArgument, type ReplyType, timeUs } from './redis.js';
 import { type ScanStep, scanKeys } from './scan.js';
+import { slotOf } from './slot.js';
 
 interface EvalOptions {
   keys: string[];
@@ -55,6 +56,8 @@ interface NodeRedisPool extends NodeRedisCommands {
 
 interface NodeRedisCluster extends NodeRedisCommands {
   readonly masters: readonly unknown[];
+  /** By slot; not complete while the cluster is discovered. */
+  readonly slots: readonly ({ readonly master: { readonly address: string } } | undefined)[];
   nodeClient(node: unknown): Promise<NodeRedisCommands> | NodeRedisCommands;
 }
 
@@ -74,11 +77,13 @@ export function fromNodeRedis(client: NodeRedisClient): Redis {
   const text = withOptions(client, {});
   const bytes = withOptions(client, { [BLOB_STRING]: Buffer });
   const as = (reply: ReplyType) => (reply === 'bytes' ? bytes : text);
+  const cluster = 'masters' in client ? (client as NodeRedisCluster) : undefined;
+  const keyPrefix = String(text._keyPrefix ?? '');
 
   return {
-    hasOneConnection: !isPool(client) && !('masters' in client) && !('getMasterNode' in client),
-    hasManyNodes: 'masters' in client,
-    keyPrefix: String(text._keyPrefix ?? ''),
+    hasOneConnection: !isPool(client) && !cluster && !('getMasterNode' in client),
+    hasManyNodes: cluster !== undefined,
+    keyPrefix,
     isOpen: () => client.isOpen,
     // A pool has no isReady; an open one connects on demand.
     isReady: () => client.isReady ?? client.isOpen,
@@ -95,8 +100,9 @@ export function fromNodeRedis(client: NodeRedisClient): Redis {
     get: (key) => text.get(key),
     hmGet: (key, fields) => bytes.hmGet(key, fields as string[]),
     unlink: (key) => text.unlink(key),
+    nodeOf: (key) => cluster?.slots[slotOf(keyPrefix + key)]?.master.address,
     // redis 6 sends a cluster's PING to every node; one that is away must not hide the others.
-    ping: () => ('masters' in client ? text.exists(PROBE_KEY + Math.random()) : text.ping()),
+    ping: (key = PROBE_KEY + Math.random()) => (cluster ? text.exists(key) : text.ping()),
     scan: (pattern, count) => scanNodes(text, pattern, count),
     async latestTimeUs() {
       const times: number[] = [];

@@ -31,8 +31,10 @@ export interface Redis {
   get(key: string): Promise<string | null>;
   hmGet(key: string, fields: readonly string[]): Promise<(Buffer | null)[]>;
   unlink(key: string): Promise<number>;
-  /** The health probe's command: PING, on a cluster to any one node. */
-  ping(): Promise<unknown>;
+  /** Which node of a cluster has the key; undefined where there is but one, or it is not known. */
+  nodeOf(key: string): string | undefined;
+  /** The health probe's command: PING; on a cluster a look whether `key` exists, at any one node without it. */
+  ping(key?: string): Promise<unknown>;
   /** What time it is in microseconds; on a cluster the latest of what its masters say, and all must say so. */
   latestTimeUs(): Promise<number>;
   /** Keys that match a glob pattern, page by page, from every master of a cluster. */

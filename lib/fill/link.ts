@@ -94,7 +94,7 @@ export class Link {
   #beat(): void {
     const args = [this.#ownChannel, `${this.#era} ${performance.now()}`];
     this.#options.guard
-      .run((redis) => runScript(redis, beatScript, [this.#ownChannel], args))
+      .run((redis) => runScript(redis, beatScript, [this.#ownChannel], args), this.#ownChannel)
       .catch(() => {});
   }
 

@@ -31,7 +31,7 @@ export class Orphans {
   /** Makes a call that takes a lease; when it is given up, whatever it was granted is ended later. */
   async watchTaking<Result>(lease: LeaseName, call: () => Promise<Result>): Promise<Result> {
     // Nothing is sent to a Redis that is known to be away.
-    const mayReach = this.#guard.isUsable();
+    const mayReach = this.#guard.isUsable(lease.key);
     try {
       return await call();
     } catch (error) {

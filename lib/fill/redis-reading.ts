@@ -35,7 +35,7 @@ export class RedisReader {
   /** One key, as every hit reads it, with as little around the command as can be. */
   async read(key: string, fields: readonly string[]): Promise<Reading> {
     if (this.#mustScript()) return (await this.#readByScript([key], fields))[0]!;
-    const reply = await this.#run((redis) => readKey(redis, key, fields));
+    const reply = await this.#run((redis) => readKey(redis, key, fields), key);
     const records = hasTags(reply, fields.length) ? await this.#recordsOf([reply], fields.length) : NONE;
     return readingOf(reply, fields.length, records);
   }
@@ -54,7 +54,7 @@ export class RedisReader {
   async #readSome(keys: readonly string[], fields: readonly string[]): Promise<Reading[]> {
     if (keys.length === 0) return [];
     if (this.#mustScript()) return this.#readByScript(keys, fields);
-    const replies = await this.#run((redis) => Promise.all(keys.map((key) => readKey(redis, key, fields))));
+    const replies = await this.#runEach(keys, (redis, key) => readKey(redis, key, fields));
     const records = await this.#recordsOf(replies, fields.length);
     return replies.map((reply) => readingOf(reply, fields.length, records));
   }
@@ -75,15 +75,27 @@ export class RedisReader {
 
   async #readByScript(keys: readonly string[], fields: readonly string[]): Promise<Reading[]> {
     const args = [keys[0] as string, this.#tagPrefix, ...fields];
-    const reply = await this.#run((redis) => runScript(redis, readScript, keys, args, 'bytes'));
+    const reply = await this.#run((redis) => runScript(redis, readScript, keys, args, 'bytes'), keys[0]);
     const [time, ...replies] = reply as [Buffer, ...Reply[]];
     this.#clock.learn(Number(time));
     this.#hasTags ||= replies.some((each) => hasTags(each, fields.length));
     return replies.map((each) => readingOf(each, fields.length, undefined));
   }
 
-  #run<Result>(call: (redis: Redis) => Promise<Result>): Promise<Result> {
-    return this.#turnstile.pass(() => this.#guard.run(call));
+  #run<Result>(call: (redis: Redis) => Promise<Result>, key?: string): Promise<Result> {
+    return this.#turnstile.pass(() => this.#guard.run(call, key));
+  }
+
+  /** In one go; on a cluster each by itself, so that those of a node that is away fail at once. */
+  #runEach<Result>(
+    keys: readonly string[],
+    call: (redis: Redis, key: string) => Promise<Result>,
+  ): Promise<Result[]> {
+    if (!this.#guard.redis.hasManyNodes)
+      return this.#run((redis) => Promise.all(keys.map((key) => call(redis, key))));
+    return this.#turnstile.pass(() =>
+      Promise.all(keys.map((key) => this.#guard.run((redis) => call(redis, key), key))),
+    );
   }
 
   async #recordsOf(replies: readonly Reply[], fields: number): Promise<Records> {
@@ -92,8 +104,9 @@ export class RedisReader {
     this.#hasTags = true;
     const texts = tagged.flatMap((reply) => reply.slice(2 * fields, 3 * fields));
     const names = [...new Set(texts.flatMap((text) => (text ? parseTagging(text.toString()).names : [])))];
-    const records = await this.#run((redis) =>
-      Promise.all(names.map((name) => redis.get(this.#tagPrefix + name).catch(asNone))),
+    const records = await this.#runEach(
+      names.map((name) => this.#tagPrefix + name),
+      (redis, key) => redis.get(key).catch(asNone),
     );
     return new Map(names.map((name, i) => [name, records[i] ?? null]));
   }

@@ -34,7 +34,7 @@ export function redisFillStore(guard: Guard, { tagPrefix }: RedisFillStoreOption
   const turnstile = new Turnstile();
 
   function run(script: Script, keys: readonly string[], args: readonly RedisArgument[], reply?: ReplyType) {
-    return turnstile.pass(() => guard.run((redis) => runScript(redis, script, keys, args, reply)));
+    return turnstile.pass(() => guard.run((redis) => runScript(redis, script, keys, args, reply), keys[0]));
   }
 
   /** A script that tells what it changes. */

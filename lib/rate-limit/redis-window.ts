@@ -31,7 +31,7 @@ export class RedisWindow implements Window {
 
   /** @throws SuiteError of the guard when Redis is away or refuses. */
   async take(key: string, { cost, limit, record }: Demand): Promise<Verdict & { readonly resetMs: number }> {
-    const keys = [this.#spell(key)];
+    const spelled = this.#spell(key);
     const args = [
       String(cost),
       RECORD[record],
@@ -41,7 +41,10 @@ export class RedisWindow implements Window {
       String(limit),
       ...this.#further,
     ];
-    const reply = (await this.#guard.run((redis) => runScript(redis, takeScript, keys, args))) as unknown[];
+    const reply = (await this.#guard.run(
+      (redis) => runScript(redis, takeScript, [spelled], args),
+      spelled,
+    )) as unknown[];
     const retry = Number(reply[1]);
     return {
       isAllowed: Number(reply[0]) === 1,
@@ -63,13 +66,14 @@ export class RedisWindow implements Window {
   }
 
   async forget(key: string): Promise<void> {
-    await this.#guard.run((redis) => redis.unlink(this.#spell(key)));
+    const spelled = this.#spell(key);
+    await this.#guard.run((redis) => redis.unlink(spelled), spelled);
   }
 
   async #takeBack(key: string, mark: string, cost: number): Promise<number> {
-    const keys = [this.#spell(key)];
+    const spelled = this.#spell(key);
     const args = [mark, String(cost), this.#windowMicros];
-    return Number(await this.#guard.run((redis) => runScript(redis, refundScript, keys, args)));
+    return Number(await this.#guard.run((redis) => runScript(redis, refundScript, [spelled], args), spelled));
   }
 
   #spell(key: string): string {

@@ -41,7 +41,10 @@ export async function allSessions(guard: Guard, listing: Listing): Promise<Liste
 
 export async function removeAll(guard: Guard, listing: Listing): Promise<null> {
   for await (const ids of listIds(guard, listing)) {
-    await inBatches(ids, (id) => guard.run((redis) => redis.unlink(listing.prefix + id)));
+    await inBatches(ids, (id) => {
+      const key = listing.prefix + id;
+      return guard.run((redis) => redis.unlink(key), key);
+    });
   }
   return null;
 }
@@ -89,7 +92,7 @@ async function readAll(
 /** One key per command, as keys of one command would have to share a slot of a cluster. */
 async function textAt(guard: Guard, key: string): Promise<string | null> {
   try {
-    return await guard.run((redis) => redis.get(key));
+    return await guard.run((redis) => redis.get(key), key);
   } catch (error) {
     if (isWrongType(error)) return null;
     throw error;

@@ -1,7 +1,8 @@
 /** The sessions in Redis: read, saved, kept alive and destroyed, each in one command where nobody interferes. */
 import type { SessionData } from 'express-session';
 import { type Guard, guardRedis } from '../core/guard.js';
-import { runScript } from '../core/script.js';
+import type { ReplyType } from '../core/redis.js';
+import { runScript, type Script } from '../core/script.js';
 import type { Codec } from './codec.js';
 import { contentsOf, FRESHLY_SAVED, isOfRequest, Knowledge, NEVER_STORED } from './known.js';
 import {
@@ -135,11 +136,10 @@ export class Records {
     const remainingMs = endsInMs(session, known?.createdMs, this.lifetimes, Date.now());
     // An ended lifetime is a matter for `save`: this destroys nothing.
     if (remainingMs <= 0) return;
-    const { key, tombstone } = this.#names.of(sid);
     // Without sliding it still says whether the session is there.
     const slidMs = this.lifetimes.slides ? Math.ceil(remainingMs) : 0;
     const args = [slidMs, this.lifetimes.touchAfterMs].map(String);
-    const leftMs = await this.#guard.run((redis) => runScript(redis, touchScript, [key, tombstone], args));
+    const leftMs = await this.#run(touchScript, this.#names.of(sid), args);
     const idleMs = remainingMs - Number(leftMs);
     const hasSlid = slidMs > 0 && idleMs >= this.lifetimes.touchAfterMs;
     if (known && hasSlid) this.users?.noteRead(sid, session, { user: known.user, idleMs });
@@ -164,11 +164,13 @@ export class Records {
     return absoluteLeftMs(createdMs, this.lifetimes.absoluteTtlMs, Date.now()) <= 0;
   }
 
-  #fetch({ key, tombstone }: SessionName): Promise<Reply | null> {
+  #fetch(name: SessionName): Promise<Reply | null> {
     const nowMs = this.lifetimes.absoluteTtlMs === undefined ? '0' : String(Date.now());
-    const args = [...this.#readArgs, nowMs];
-    const reply = this.#guard.run((redis) => runScript(redis, readScript, [key, tombstone], args, 'bytes'));
-    return reply as Promise<Reply | null>;
+    return this.#run(readScript, name, [...this.#readArgs, nowMs], 'bytes') as Promise<Reply | null>;
+  }
+
+  #run(script: Script, { key, tombstone }: SessionName, args: readonly string[], reply?: ReplyType) {
+    return this.#guard.run((redis) => runScript(redis, script, [key, tombstone], args, reply), key);
   }
 
   #migrationFor(options: RedisSessionStoreOptions): Migration | undefined {

@@ -46,8 +46,9 @@ export function saveSession(
 
 /** What a destroyed session leaves behind stands for longer than requests run, and saves of it are refused. Returns whether there was one. */
 export async function destroySession(guard: Guard, { key, tombstone }: SessionName): Promise<boolean> {
-  const destroyed = await guard.run((redis) =>
-    runScript(redis, destroyScript, [key, tombstone], [TOMBSTONE_MS]),
+  const destroyed = await guard.run(
+    (redis) => runScript(redis, destroyScript, [key, tombstone], [TOMBSTONE_MS]),
+    key,
   );
   return destroyed === 1;
 }
@@ -135,10 +136,11 @@ export async function setIf(
 ): Promise<[outcome: number, changed?: Buffer]> {
   const ttlMs = endsInMs === NEVER ? NO_TTL : String(Math.max(Math.ceil(endsInMs), 1));
   const args = [text, ttlMs, replaced];
-  return (await guard.run((redis) => runScript(redis, saveScript, [key, tombstone], args, 'bytes'))) as [
-    number,
-    Buffer?,
-  ];
+  const reply = await guard.run(
+    (redis) => runScript(redis, saveScript, [key, tombstone], args, 'bytes'),
+    key,
+  );
+  return reply as [number, Buffer?];
 }
 
 const NEVER = Number.POSITIVE_INFINITY;

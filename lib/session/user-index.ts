@@ -112,13 +112,14 @@ export class UserIndex {
   #look(entries: readonly Entered[]): Promise<Looked[]> {
     return inBatches(entries, async (entry) => {
       const { key } = this.#names.ofStored(entry.id);
-      const left = await this.#guard.run((redis) => runScript(redis, leftScript, [key], []));
+      const left = await this.#guard.run((redis) => runScript(redis, leftScript, [key], []), key);
       return { entry, leftMs: left as number };
     });
   }
 
   #run(script: Script, user: string, args: readonly string[] = []): Promise<unknown> {
-    return this.#guard.run((redis) => runScript(redis, script, [this.#names.ofUser(user)], args));
+    const key = this.#names.ofUser(user);
+    return this.#guard.run((redis) => runScript(redis, script, [key], args), key);
   }
 }
 

@@ -15,10 +15,13 @@ const FORMED_WITHIN_MS = 15_000;
 export interface RedisCluster {
   readonly nodes: readonly RedisServer[];
   readonly ports: readonly number[];
+  /** Whether all nodes know each other, and that each slot is served. */
+  isWell(): Promise<boolean>;
   stop(): Promise<void>;
 }
 
-export async function startCluster(): Promise<RedisCluster> {
+/** @param further arguments of its servers. */
+export async function startCluster(further: readonly string[] = []): Promise<RedisCluster> {
   const args = [
     '--cluster-enabled',
     'yes',
@@ -26,6 +29,7 @@ export async function startCluster(): Promise<RedisCluster> {
     'nodes.conf',
     '--cluster-node-timeout',
     '2000',
+    ...further,
   ];
   const nodes = await Promise.all(Array.from({ length: NODES }, () => RedisServer.start({ args })));
   const [first] = nodes as [RedisServer, ...RedisServer[]];
@@ -36,16 +40,18 @@ export async function startCluster(): Promise<RedisCluster> {
     await ask(node.url, ['CLUSTER', 'ADDSLOTS', ...slots]);
     if (node !== first) await ask(node.url, ['CLUSTER', 'MEET', '127.0.0.1', String(first.port)]);
   }
-  for (const node of nodes) await until(() => hasFormed(node.url), FORMED_WITHIN_MS);
+  const isWell = async () => !(await Promise.all(nodes.map((node) => hasFormed(node.url)))).includes(false);
+  await until(isWell, FORMED_WITHIN_MS);
   return {
     nodes,
     ports: nodes.map((node) => node.port),
+    isWell,
     stop: async () => void (await Promise.all(nodes.map((node) => node.stop()))),
   };
 }
 
 async function hasFormed(url: string): Promise<boolean> {
-  const info = String(await ask(url, ['CLUSTER', 'INFO']));
+  const info = String(await ask(url, ['CLUSTER', 'INFO']).catch(() => ''));
   return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${NODES}`);
 }
 
