@@ -99,6 +99,8 @@ async function subscribe(
     if (isListening) onMessage(message, channel);
   });
   async function unsubscribe() {
+    // A connection that is closed a second time keeps a timer of ioredis' alive for two seconds.
+    if (!isListening) return;
     isListening = false;
     client.off('end', unsubscribe);
     beside.disconnect();
