@@ -1,4 +1,5 @@
 /** A cached value as bytes: format version, kind, its times, payload: `2j 1764000060000 1764000060000 12 {"id":42}`. */
+import { DEEPEST, isTooDeep } from '../core/depth.js';
 import { SuiteError } from '../core/errors.js';
 
 /** Turns values into bytes and back. What it throws on reading makes the entry a miss. */
@@ -77,9 +78,24 @@ function readHead(bytes: Buffer): RegExpExecArray {
 }
 
 const jsonSerializer: CacheSerializer = {
-  encode: (value) => JSON.stringify(value),
-  decode: (bytes) => JSON.parse(bytes.toString()),
+  encode(value) {
+    const json = JSON.stringify(value);
+    requireShallow(value, json);
+    return json;
+  },
+  decode(bytes) {
+    const json = bytes.toString();
+    const value: unknown = JSON.parse(json);
+    requireShallow(value, json);
+    return value;
+  },
 };
+
+/** Whoever was handed such a value could not send it. */
+function requireShallow(value: unknown, json: string | undefined): void {
+  if (json !== undefined && isTooDeep(value, json))
+    throw new Error(`it is nested more than ${DEEPEST} levels deep`);
+}
 
 function encodeOrExplain(codec: CacheSerializer, value: unknown): string | Buffer {
   const payload = attempt(codec, value);

@@ -1,5 +1,6 @@
 /** A session as text and back: the serializer's text, and beside it when the session began. */
 import type { SessionData } from 'express-session';
+import { DEEPEST, isTooDeep } from '../core/depth.js';
 import { SuiteError } from '../core/errors.js';
 import { asSession } from './entry.js';
 
@@ -69,6 +70,7 @@ export function limitedCodec(inner: Codec, maxBytes: number): Codec {
 const jsonCodec: Codec = {
   encode(session, { createdMs }) {
     const json = JSON.stringify(withoutCreated(session));
+    requireReadable(session, json);
     return createdMs === undefined || json === '{}' ? json : `{"${CREATED}":${createdMs},${json.slice(1)}`;
   },
 
@@ -85,6 +87,7 @@ function codecWith(serializer: Serializer): Codec {
     encode(session, { createdMs }) {
       const data = withoutCreated(session);
       const dated = createdMs === undefined ? data : Object.assign({ [CREATED]: createdMs }, data);
+      requireReadable(data);
       return serializer.stringify(dated);
     },
 
@@ -123,6 +126,15 @@ function parsedJson(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** What a client sent as JSON may be nested without end: better to refuse it here than to lose the session at its next read. */
+function requireReadable(session: SessionData, json?: string): void {
+  if (!isTooDeep(session, json)) return;
+  throw new SuiteError(
+    'ERS_SESSION_TOO_LARGE',
+    `session: something in it is nested more than ${DEEPEST} levels deep. Keep in the session what identifies things, and the things elsewhere.`,
+  );
 }
 
 /** A handler may have made a field of that name, which must not count for ours. */

@@ -1,14 +1,16 @@
 /** What counts as a session among the values found in Redis, which somebody may have tampered with. */
 import session, { type SessionData } from 'express-session';
+import { isTooDeep } from '../core/depth.js';
 
 /**
- * The value as a session, or undefined when it is none: an array, a string, a cookie of wrong types. Keys called
+ * The value as a session, or undefined when it is none: an array, a string, a cookie of wrong types, or nested so deeply
+ * that express-session could not look at it. Keys called
  * `__proto__` are taken out: an app that stores what a client sent as JSON may have them in its sessions.
  *
  * @param json the text that JSON.parse made it of, where there is one: it shows at a glance that no key is `__proto__`.
  */
 export function asSession(value: unknown, json?: string): SessionData | undefined {
-  if (!isObject(value)) return undefined;
+  if (!isObject(value) || isTooDeep(value, json)) return undefined;
   if (mayHoldProtoKey(json)) dropProtoKeys(value);
   if ('cookie' in value && !isSoundCookie(value.cookie)) return undefined;
   return value as unknown as SessionData;

@@ -41,6 +41,12 @@ const texts: readonly [string, string | Buffer][] = [
   ['null', 'null'],
   ['bytes that are no text', Buffer.from([0xff, 0xfe, 0x00, 0x80])],
   ['arrays in arrays without end', '['.repeat(200_000) + ']'.repeat(200_000)],
+  ['arrays in it without end', `{${cookie},"user":${'['.repeat(200_000) + ']'.repeat(200_000)}}`],
+  ['objects in it without end', `{${cookie},"user":${'{"a":'.repeat(200_000)}1${'}'.repeat(200_000)}}`],
+  [
+    'depth beside a __proto__',
+    `{${cookie},"__proto__":1,"user":${'['.repeat(200_000) + ']'.repeat(200_000)}}`,
+  ],
   ['a cookie of text', '{"cookie":"httpOnly","user":"eve"}'],
   ['a cookie that is an array', '{"cookie":[],"user":"eve"}'],
   ['null for a cookie', '{"cookie":null,"user":"eve"}'],
