@@ -111,7 +111,8 @@ export class Workbench {
   /** @returns the file's path */
   write(name: string, code: string): string {
     const path = join(this.#folder, name);
-    writeFileSync(path, name.endsWith('.ts') ? `${withSources(code)}\nexport {};\n` : code);
+    const isModule = name.endsWith('.ts') && !name.endsWith('.d.ts');
+    writeFileSync(path, isModule ? `${withSources(code)}\nexport {};\n` : withSources(code));
     return path;
   }
 

@@ -1,6 +1,5 @@
 /** A server in a process of its own, as its users start it. */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { onTestEnd } from './cleanup.js';
 import { type Served, talkTo } from './http.js';
 
@@ -10,6 +9,9 @@ export interface ProgramOptions {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** Characters that a program says before it listens. */
+const LONGEST_START = 100_000;
+
 /** Runs Node with `args` until the test ends, and talks to the port that the program says it is `listening on`. */
 export async function serveProgram(args: readonly string[], { cwd, env }: ProgramOptions): Promise<Served> {
   const child = spawn(process.execPath, args, {
@@ -18,12 +20,15 @@ export async function serveProgram(args: readonly string[], { cwd, env }: Progra
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   onTestEnd(() => child.kill('SIGKILL'));
-  const [line] = await Promise.race([
-    once(child.stdout, 'data'),
-    once(child, 'exit').then(([code]) => [`it ended with exit code ${code}`]),
-  ]);
-  const port = /listening on (\d+)/.exec(String(line))?.[1];
-  if (port === undefined) throw new Error(`${args.at(-1)} does not serve: ${line}`);
+  const port = await new Promise<string>((resolve, reject) => {
+    let said = '';
+    child.once('exit', (code) => reject(new Error(`${args.at(-1)} ended with exit code ${code}: ${said}`)));
+    child.stdout.setEncoding('utf8').on('data', function listen(chunk: string) {
+      if (said.length < LONGEST_START) said += chunk;
+      const port = /listening on (\d+)/.exec(said)?.[1];
+      if (port !== undefined) resolve(port);
+    });
+  });
   return talkTo(`http://127.0.0.1:${port}`);
 }
 
