@@ -18,7 +18,7 @@ if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', KEYS[1]) end
  * Enters one session, or enters it again with what is known of it now; when it came is kept.
  *
  * Reply: `{ 0 }` refused, as the user's sessions were revoked meanwhile; else `{ 1, n, handle, entry, ... }`: how many
- * sessions the user has, and at most ARGV[5] others to look after.
+ * sessions the user has, and some others to look after.
  */
 export const enterScript: Script = defineScript(`
 -- KEYS[1]  the index
@@ -26,7 +26,9 @@ export const enterScript: Script = defineScript(`
 -- ARGV[2]  what is known of it
 -- ARGV[3]  how long the index shall live, in ms; 0: for ever
 -- ARGV[4]  the revocation that must not have been followed by another; '${ANY_TIME}': any
--- ARGV[5]  how many others the reply may have
+-- ARGV[5]  how many others the reply has at most
+-- ARGV[6]  how many sessions the user may have; 0: any number
+-- ARGV[7]  how many others it has of a user with more
 ${clearForeignValue}
 local revocation = redis.call('HGET', KEYS[1], '${REVOCATION}') or '${NEVER_REVOKED}'
 if ARGV[4] ~= '${ANY_TIME}' and ARGV[4] ~= revocation then return { 0 } end
@@ -44,9 +46,10 @@ elseif redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then
   redis.call('PEXPIRE', KEYS[1], ARGV[3])
 end
 
-local reply = { 1, redis.call('HLEN', KEYS[1]) - redis.call('HEXISTS', KEYS[1], '${REVOCATION}') }
--- Of very many some, others each time.
-local all = redis.call('HRANDFIELD', KEYS[1], ARGV[5], 'WITHVALUES')
+local count, most = redis.call('HLEN', KEYS[1]) - redis.call('HEXISTS', KEYS[1], '${REVOCATION}'), tonumber(ARGV[6])
+local reply = { 1, count }
+-- Others each time.
+local all = redis.call('HRANDFIELD', KEYS[1], most > 0 and count > most and ARGV[7] or ARGV[5], 'WITHVALUES')
 for i = 1, #all, 2 do
   if all[i] ~= ARGV[1] and all[i] ~= '${REVOCATION}' then
     reply[#reply + 1] = all[i]
@@ -100,7 +103,12 @@ return out
 /** Reply: handles and what is known of them, in turn. */
 export const entriesScript: Script = defineScript(`
 -- KEYS[1]  the index
+-- ARGV[1]  the handle of the only one that is asked for; none: of all
 ${clearForeignValue}
+if ARGV[1] then
+  local entry = redis.call('HGET', KEYS[1], ARGV[1])
+  return entry and { ARGV[1], entry } or {}
+end
 return redis.call('HGETALL', KEYS[1])
 `);
 

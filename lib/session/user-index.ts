@@ -24,8 +24,13 @@ export interface Looked {
 
 /** What PTTL says where there is no key. */
 const NO_SESSION = -2;
-/** How many others each entrance looks after. */
-const LOOK_AFTER = 100;
+/**
+ * How many others each entrance looks after, by chance: each brings one that will end, so that an index comes to hold a
+ * fourth more than what lives, however many that are.
+ */
+const LOOK_AFTER = 5;
+/** How many before one of them has to go: whoever has ended goes first. */
+const LOOK_BEFORE_EVICTION = 100;
 /** How long a revocation turns away logins that began before it. */
 const REVOCATION_MS = 3_600_000;
 
@@ -45,6 +50,7 @@ export class UserIndex {
 
   /**
    * @param since the revocation that must be the last one still, or ANY_TIME
+   * @param maxSessions 0: any number
    * @returns how many sessions the user has, and some of the others; undefined when it was not let in
    */
   async enter(
@@ -53,15 +59,19 @@ export class UserIndex {
     entry: string,
     livesForMs: number,
     since: string,
+    maxSessions = 0,
   ): Promise<{ readonly count: number; readonly others: Entered[] } | undefined> {
-    const args = [handle, entry, String(livesForMs), since, String(LOOK_AFTER)];
+    const looks = [LOOK_AFTER, maxSessions, LOOK_BEFORE_EVICTION].map(String);
+    const args = [handle, entry, String(livesForMs), since, ...looks];
     const reply = await this.#run(enterScript, user, args);
     const [isIn, count = 0, ...flat] = reply as [number, number?, ...string[]];
     return isIn ? { count, others: entriesIn(flat) } : undefined;
   }
 
-  async entries(user: string): Promise<Entered[]> {
-    return entriesIn((await this.#run(entriesScript, user)) as string[]);
+  /** All, or the one of that handle. */
+  async entries(user: string, handle?: string): Promise<Entered[]> {
+    const args = handle === undefined ? [] : [handle];
+    return entriesIn((await this.#run(entriesScript, user, args)) as string[]);
   }
 
   /** From now on whoever was admitted before cannot enter. Returns who is in. */

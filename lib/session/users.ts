@@ -157,11 +157,7 @@ export class Users {
   /** @param which a handle, or all but a handle or session id; `{}`: all */
   async revoke(id: UserId, which: string | { readonly except?: string }): Promise<number> {
     const user = userName(id);
-    if (typeof which === 'string') {
-      const entries = await this.#index.entries(user);
-      const named = entries.filter(({ handle }) => handle === which);
-      return this.#index.end(user, named);
-    }
+    if (typeof which === 'string') return this.#index.end(user, await this.#index.entries(user, which));
     const { except = '' } = which;
     const entries = await this.#index.revoke(user, randomBytes(12).toString('base64url'));
     const others = entries.filter(({ handle }) => handle !== except && handle !== handleOf(except));
@@ -197,7 +193,8 @@ export class Users {
     const device = req?.headers === undefined ? {} : deviceOf(req);
     const livesForMs = this.#livesForMs(session);
     const entry = JSON.stringify({ id: this.#names.of(sid).id, livesForMs, ...device });
-    return index.enter(user, handleOf(sid), entry, livesForMs * LIFETIMES, since);
+    const most = Number.isFinite(this.#maxSessions) ? this.#maxSessions : 0;
+    return index.enter(user, handleOf(sid), entry, livesForMs * LIFETIMES, since, most);
   }
 
   /** 0: it has no end. */
