@@ -98,7 +98,8 @@ describe('With an index of users', () => {
   test('a login waits once more, and looks after five other sessions behind, however many there are', async () => {
     const { served, ask } = await visiting({ isOurs: true, hasUsers: true });
     for (let logins = 0; logins < 30; logins += 1) expect((await served.get('/login')).status).toBe(200);
-    const [, commands] = /^(\d+) evalSha in [56] round trips$/.exec(await ask('/login')) ?? [];
+    // One of the others may have ended, and then leaves the index, by a script that Redis may not know yet.
+    const [, commands] = /^(\d+) evalSha( \+ 1 eval)? in [567] round trips$/.exec(await ask('/login')) ?? [];
     expect(Number(commands)).toBeLessThanOrEqual(5 + 5 + 1);
   });
 });
