@@ -95,9 +95,17 @@ function readLockFile(path) {
 /** @param {string} root */
 function npmCi(root) {
   // NODE_ENV=production or an `omit` in somebody's .npmrc would leave out what the demo and the tests run on.
-  const args = ['ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error'];
+  return runNpm(root, ['ci', '--include=dev', '--include=optional']);
+}
+
+/**
+ * @param {string} root the folder of package.json
+ * @param {string[]} args
+ * @returns {Promise<void>}
+ */
+export function runNpm(root, args) {
   const npm = npmCommand();
-  const child = spawn(npm.command, [...npm.args, ...args], {
+  const child = spawn(npm.command, [...npm.args, ...args, '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
     // Its summary says nothing that we do not; what goes wrong is on stderr.
     stdio: /** @type {const} */ (['ignore', 'ignore', 'inherit']),
@@ -110,7 +118,7 @@ function npmCi(root) {
     child.on('exit', (code) => {
       release();
       if (code === 0) return resolve(undefined);
-      reject(new Error(`npm ci failed (exit code ${code}); its own words are above`));
+      reject(new Error(`npm ${args[0]} failed (exit code ${code}); its own words are above`));
     });
   });
 }

@@ -43,15 +43,19 @@ function stop(signal) {
  * @property {NodeJS.Signals} stopSignal what it is sent when we are told to stop
  * @property {number} graceMs after that, it is killed; a second signal kills it at once
  * @property {boolean} [isQuiet] whether another child says that it is stopping
+ * @property {string} [node] another Node than our own
  */
 
 /**
  * @param {string[]} args of node
  * @param {ChildPlan} plan
  */
-export function startChild(args, { cwd, env, stdio, stopSignal, graceMs, isQuiet = false }) {
+export function startChild(
+  args,
+  { cwd, env, stdio, stopSignal, graceMs, isQuiet = false, node = process.execPath },
+) {
   // Detached, or Ctrl-C would reach it from the terminal and again from us.
-  const child = spawn(process.execPath, args, { cwd, env, stdio, detached: true });
+  const child = spawn(node, args, { cwd, env, stdio, detached: true });
   const release = child.pid
     ? watchOver({ pid: child.pid, group: true, signal: stopSignal })
     : function nothing() {};
