@@ -24,10 +24,17 @@ export interface Config {
   readonly orders: number;
   /** `REPORT_REFRESH_SECONDS`, default 60: how old the report may get when no order makes it new. */
   readonly refreshEveryMs: number;
-  /** `RATE_LIMIT`, default 100: requests to /api per minute and client address. */
+  /** `RATE_LIMIT`, default 100: requests to /api per window and client address. */
   readonly rateLimit: number;
-  /** `LOGIN_RATE_LIMIT`, default 10: failed logins per minute and client address. */
+  /** `LOGIN_RATE_LIMIT`, default 10: failed logins per window and client address. */
   readonly loginRateLimit: number;
+  /** `RATE_LIMIT_WINDOW_SECONDS`, default 60: the window of both. */
+  readonly rateLimitWindowMs: number;
+  /**
+   * `DEMO_REDIS_PID`: the process of the Redis at REDIS_URL, for the dashboard's button that freezes it. `npm run demo`
+   * sets it for a Redis that it started itself. Default: no button.
+   */
+  readonly redisPid: number | undefined;
   /** What the person who started the demo should know about these settings. */
   readonly notices: readonly string[];
 }
@@ -90,6 +97,14 @@ export function configFrom(environment: Environment): Config {
     return parts;
   }
 
+  function redisPid(): number | undefined {
+    const name = 'DEMO_REDIS_PID';
+    if (given(name) === undefined) return undefined;
+    if (redisUrl === undefined) complain(name, 'must come with the REDIS_URL of that Redis');
+    // Process 1 is the system's.
+    return integer(name, 0, 2, 2 ** 22);
+  }
+
   const databaseUrl = url('DATABASE_URL', POSTGRES_URL, POSTGRES_EXAMPLE) ?? '';
   if (databaseUrl === '') complain('DATABASE_URL', `is required, such as ${POSTGRES_EXAMPLE}`);
   const directUrl = url('DATABASE_DIRECT_URL', POSTGRES_URL, POSTGRES_EXAMPLE);
@@ -119,6 +134,8 @@ export function configFrom(environment: Environment): Config {
     refreshEveryMs: 1000 * integer('REPORT_REFRESH_SECONDS', 60, 1, 86_400),
     rateLimit: integer('RATE_LIMIT', 100, 1, 100_000_000),
     loginRateLimit: integer('LOGIN_RATE_LIMIT', 10, 1, 100_000_000),
+    rateLimitWindowMs: 1000 * integer('RATE_LIMIT_WINDOW_SECONDS', 60, 1, 86_400),
+    redisPid: redisPid(),
     notices,
   };
   if (complaints.length > 0) throw new BadEnvironment(complaints);

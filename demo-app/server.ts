@@ -2,8 +2,11 @@
 import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { collectMetrics } from 'express-redis-suite/metrics';
+import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createApp } from './app.js';
 import { type Config, configFrom } from './config.js';
+import { openMeter } from './dashboard/meter.js';
 import { openConnections } from './database/connections.js';
 import { followRowChanges } from './database/row-changes.js';
 import { startJobs } from './events/jobs.js';
@@ -44,7 +47,12 @@ async function start(): Promise<void> {
     await connections.close();
   };
 
-  server.on('request', createApp({ config, sql, redis, events, cache, reportCache, log: console.error }));
+  const metrics = new Registry();
+  collectDefaultMetrics({ register: metrics });
+  collectMetrics({ registry: metrics });
+  const meter = openMeter(redis);
+  const parts = { config, sql, redis, events, cache, reportCache, meter, metrics, log: console.error };
+  server.on('request', createApp(parts));
   await listen(server, config);
   console.log(`listening on http://${HOST}:${(server.address() as AddressInfo).port}`);
 }

@@ -4,6 +4,8 @@ import type { RedisClient } from '../database/redis.js';
 /** On Redis each is a message on the channel `shop:<kind>:<id>`, such as `shop:order:42`. */
 export type ShopEvent =
   | { readonly kind: 'order'; readonly id: number; readonly status: string; readonly total: number }
+  /** A product's new price. */
+  | { readonly kind: 'price'; readonly id: number; readonly name: string; readonly price: number }
   /** The id is the order's. */
   | { readonly kind: 'notification'; readonly id: number; readonly text: string }
   /** There is a new report of that name; `refreshedAt` as in the report. */
@@ -89,8 +91,10 @@ function eventIn(message: string): ShopEvent | undefined {
   }
 }
 
-function isSound({ kind, id, status, total, text, refreshedAt }: Record<string, unknown>): boolean {
+function isSound(event: Record<string, unknown>): boolean {
+  const { kind, id, status, total, name, price, text, refreshedAt } = event;
   if (kind === 'order') return isId(id) && typeof status === 'string' && typeof total === 'number';
+  if (kind === 'price') return isId(id) && typeof name === 'string' && typeof price === 'number';
   if (kind === 'notification') return isId(id) && typeof text === 'string';
   return kind === 'report' && typeof id === 'string' && typeof refreshedAt === 'string';
 }

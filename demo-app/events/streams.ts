@@ -1,8 +1,12 @@
-/** `GET /events`: what happens in the shop, as server-sent events, to browsers that keep up. */
+/** What happens, as server-sent events, to browsers that keep up. */
 import { createChannel, createEventBuffer, createSession } from 'better-sse';
 import type { Request, RequestHandler, Response } from 'express';
 import { HttpError } from '../routes/errors.js';
-import type { Events } from './events.js';
+
+/** Where events come from. */
+export interface Source {
+  follow(onEvent: (event: { readonly kind: string }) => void, onEnd?: () => void): void;
+}
 
 export interface StreamLimits {
   /** Browsers that one process serves at a time; the next one gets 503. Default 200. */
@@ -19,8 +23,8 @@ interface StreamState extends Record<string, unknown> {
 
 const RETRY_AFTER_SECONDS = 5;
 
-/** Streams end when `events` are closed, so that a server that is told to stop does not wait for its browsers. */
-export function streamEvents(events: Events, limits: StreamLimits = {}): RequestHandler {
+/** Streams end when their source does, so that a server that is told to stop does not wait for its browsers. */
+export function streamEvents(source: Source, limits: StreamLimits = {}): RequestHandler {
   const { maxStreams = 200, maxWaitingBytes = 65_536, heartbeatMs = 15_000 } = limits;
   const channel = createChannel<Record<string, unknown>, StreamState>();
   const comment = createEventBuffer().comment().dispatch();
@@ -32,7 +36,7 @@ export function streamEvents(events: Events, limits: StreamLimits = {}): Request
     cutSlowReaders();
   }, heartbeatMs).unref();
 
-  events.follow(
+  source.follow(
     function send(event) {
       channel.broadcast(event, event.kind);
       cutSlowReaders();

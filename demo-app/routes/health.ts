@@ -2,6 +2,7 @@
 import { type Router as ExpressRouter, Router } from 'express';
 import type { Sql } from '../database/pool.js';
 import type { RedisClient } from '../database/redis.js';
+import { within } from '../database/within.js';
 
 const POSTGRES_WITHIN_MS = 2000;
 const REDIS_WITHIN_MS = 250;
@@ -19,31 +20,16 @@ export function healthRoutes(sql: Sql, redis: RedisClient | undefined): ExpressR
   });
 
   router.get('/readyz', async function showReadiness(_req, res) {
-    const [isPostgresUp, isRedisUp] = await Promise.all([
-      answersWithin(POSTGRES_WITHIN_MS, () => sql`select ${1}::integer`),
-      answersWithin(REDIS_WITHIN_MS, async () => redis?.ping()),
+    const [fromPostgres, fromRedis] = await Promise.all([
+      within(POSTGRES_WITHIN_MS, () => sql`select ${1}::integer`),
+      within(REDIS_WITHIN_MS, async () => redis?.ping()),
     ]);
-    const status = { postgres: isPostgresUp ? 'up' : 'down', redis: isRedisUp ? 'up' : 'down' };
+    const isPostgresUp = fromPostgres !== undefined;
+    const status = { postgres: isPostgresUp ? 'up' : 'down', redis: fromRedis === undefined ? 'down' : 'up' };
     if (redis === undefined) status.redis = 'not used';
     if (!isPostgresUp) res.status(503).set('Retry-After', '1');
     res.json({ status: isPostgresUp ? 'ready' : 'not ready', ...status });
   });
 
   return router;
-}
-
-async function answersWithin(ms: number, ask: () => PromiseLike<unknown>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<false>((resolve) => {
-    timer = setTimeout(resolve, ms, false);
-  });
-  const answer = Promise.resolve(ask()).then(
-    () => true,
-    () => false,
-  );
-  try {
-    return await Promise.race([answer, tooLate]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

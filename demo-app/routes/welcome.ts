@@ -1,4 +1,4 @@
-/** `/`: what there is to try. */
+/** `/` for curl: what there is to try. Browsers get the dashboard. */
 import type { RequestHandler } from 'express';
 
 const ROUTES = {
@@ -18,6 +18,8 @@ const ROUTES = {
   'GET /api/orders/:id': 'look at it',
   'PATCH /api/orders/:id {status}': 'placed, paid, shipped, delivered, or cancelled',
   'GET /events': 'what happens in the shop, as server-sent events: curl -N, then place an order',
+  'GET /': 'the dashboard, in a browser',
+  'GET /metrics': 'what the middlewares did, for Prometheus',
   'GET /livez': 'whether the process answers',
   'GET /readyz': 'whether Postgres and Redis do',
 };

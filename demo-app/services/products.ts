@@ -1,6 +1,7 @@
 /** The shop's products: read through the cache, one or all; a new price is in the database and in the cache before it is confirmed. */
 import type { Cache, RowChange } from 'express-redis-suite/cache-aside';
 import type { Sql } from '../database/pool.js';
+import type { Events } from '../events/events.js';
 
 interface Product {
   readonly id: number;
@@ -21,7 +22,8 @@ export const PRODUCT_TAG = 'products';
 const TAGGED = { tags: [PRODUCT_TAG] };
 const PREFIX = 'product:';
 
-export function createProducts(sql: Sql, cache: Cache): Products {
+/** A new price is published once it is in the database and in the cache. */
+export function createProducts(sql: Sql, cache: Cache, events: Pick<Events, 'publish'>): Products {
   return {
     async list() {
       const rows = await sql<{ id: number }[]>`select id from products order by id limit ${MOST_LISTED}`;
@@ -49,8 +51,8 @@ export function createProducts(sql: Sql, cache: Cache): Products {
       );
     },
 
-    setPrice(id, price) {
-      return cache.writeThrough(
+    async setPrice(id, price) {
+      const product = await cache.writeThrough(
         keyOf(id),
         async function updatePrice() {
           const [product] = await sql<Product[]>`
@@ -60,6 +62,8 @@ export function createProducts(sql: Sql, cache: Cache): Products {
         },
         TAGGED,
       );
+      if (product !== undefined) events.publish({ kind: 'price', ...product });
+      return product;
     },
   };
 }

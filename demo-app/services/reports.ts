@@ -15,8 +15,17 @@ interface Report {
   readonly months: readonly Month[];
 }
 
+interface BestSeller {
+  readonly productId: number;
+  readonly name: string;
+  readonly sold: number;
+  readonly revenue: number;
+}
+
 export interface Reports {
   monthlyRevenue(): Promise<Report>;
+  /** The ten products that sold most in the last 30 days, added up each time: some tens of milliseconds with 200,000 orders. */
+  bestSellers(): Promise<readonly BestSeller[]>;
   /** Reads every order there is, while readers go on with the old report; some tenths of a second with 200,000 orders. */
   refreshMonthlyRevenue(): Promise<Pick<Report, 'refreshedAt'>>;
 }
@@ -33,6 +42,20 @@ export function createReports(sql: Sql): Reports {
         from refreshes where view_name = ${VIEW}
       `;
       return report as Report;
+    },
+
+    async bestSellers() {
+      return sql<BestSeller[]>`
+        select products.id as "productId", products.name, sum(quantity)::integer as sold,
+          sum(quantity * order_items.price) as revenue
+        from orders
+          join order_items on order_items.order_id = orders.id
+          join products on products.id = product_id
+        where placed_at > now() - ${'30 days'}::interval and status <> 'cancelled'
+        group by products.id
+        order by sold desc, products.id
+        limit 10
+      `;
     },
 
     refreshMonthlyRevenue() {

@@ -51,7 +51,9 @@ async function ownRedis() {
     return { env: {}, async stop() {} };
   }
   say(`Redis: ${redis.url} (${redis.description})`);
-  return { env: { REDIS_URL: redis.url }, stop: redis.stop };
+  // Whoever owns a Redis may freeze it, for the dashboard to show what happens then.
+  const pid = redis.pid === undefined ? {} : { DEMO_REDIS_PID: String(redis.pid) };
+  return { env: { REDIS_URL: redis.url, ...pid }, stop: redis.stop };
 }
 
 function explainInProcess() {

@@ -12,6 +12,7 @@ import { startServer } from './server-process.mjs';
  * @typedef {object} RunningRedis
  * @property {string} url
  * @property {string} description
+ * @property {number} [pid] of a program on this machine; a container has none
  * @property {() => Promise<void>} stop
  */
 
@@ -109,7 +110,7 @@ async function startProgram(program) {
     orphanSignal: 'SIGKILL',
   });
   const url = `redis://127.0.0.1:${server.port}`;
-  return { url, description: `${program}, process ${server.pid}`, stop: server.stop };
+  return { url, description: `${program}, process ${server.pid}`, pid: server.pid, stop: server.stop };
 }
 
 /** The line to type to get Redis on this kind of machine. */

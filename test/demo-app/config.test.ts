@@ -17,6 +17,8 @@ describe('the settings of the demo', () => {
       orders: 200_000,
       rateLimit: 100,
       loginRateLimit: 10,
+      rateLimitWindowMs: 60_000,
+      redisPid: undefined,
     });
   });
 
@@ -32,6 +34,8 @@ describe('the settings of the demo', () => {
       DEMO_ORDERS: '0',
       RATE_LIMIT: '5',
       LOGIN_RATE_LIMIT: '3',
+      RATE_LIMIT_WINDOW_SECONDS: '7',
+      DEMO_REDIS_PID: '4711',
     });
     expect(config).toMatchObject({
       port: 0,
@@ -43,6 +47,8 @@ describe('the settings of the demo', () => {
       orders: 0,
       rateLimit: 5,
       loginRateLimit: 3,
+      rateLimitWindowMs: 7000,
+      redisPid: 4711,
       notices: [],
     });
   });
@@ -107,9 +113,21 @@ describe('the settings of the demo', () => {
     ['RATE_LIMIT', '0'],
     ['RATE_LIMIT', 'NaN'],
     ['LOGIN_RATE_LIMIT', 'Infinity'],
+    ['RATE_LIMIT_WINDOW_SECONDS', '0'],
   ])('%s=%s is refused in one line that begins with the name', (name, value) => {
     const error = complaint({ DATABASE_URL, [name]: value });
     expect(error.message).toMatch(new RegExp(`^${name}: (must|is required)[^\n]+$`));
+  });
+
+  test.each(['1', '-1', '0', '99999999', 'x'])('do not take %s for a process that may be stopped', (pid) => {
+    const { message } = complaint({ DATABASE_URL, REDIS_URL: 'redis://cache.example', DEMO_REDIS_PID: pid });
+    expect(message).toMatch(/^DEMO_REDIS_PID: must[^\n]+$/);
+  });
+
+  test('take a process of Redis only with the URL of that Redis', () => {
+    expect(complaint({ DATABASE_URL, DEMO_REDIS_PID: '4711' }).message).toMatch(
+      /^DEMO_REDIS_PID: must come with/,
+    );
   });
 
   test('are complained about all at once, without repeating a password', () => {

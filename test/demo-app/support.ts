@@ -6,8 +6,11 @@ import http from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cache } from 'express-redis-suite/cache-aside';
+import { collectMetrics } from 'express-redis-suite/metrics';
 import postgres from 'postgres';
+import { Registry } from 'prom-client';
 import { createApp } from '../../demo-app/app.js';
+import { openMeter } from '../../demo-app/dashboard/meter.js';
 import { openPool, type Sql } from '../../demo-app/database/pool.js';
 import { prepareDatabase } from '../../demo-app/database/prepare.js';
 import type { RedisClient } from '../../demo-app/database/redis.js';
@@ -70,6 +73,7 @@ export interface AppSettings {
   readonly redis?: RedisClient | undefined;
   readonly rateLimit?: number;
   readonly loginRateLimit?: number;
+  readonly redisPid?: number;
   /** Default: its own, as every process has. */
   readonly events?: Events;
   readonly cache?: Cache;
@@ -80,11 +84,22 @@ export interface AppSettings {
 /** The app on a free port of this process, until the test ends. */
 export async function serveShop(sql: Sql, settings: AppSettings = {}): Promise<Served> {
   const { redis, rateLimit = 1_000_000, loginRateLimit = 1_000_000, logged = [] } = settings;
-  const config = { rateLimit, loginRateLimit, sessionSecrets: ['a secret of this test'] };
+  const config = {
+    rateLimit,
+    loginRateLimit,
+    rateLimitWindowMs: 60_000,
+    sessionSecrets: ['a secret of this test'],
+    redisPid: settings.redisPid,
+  };
+  const meter = openMeter(redis);
+  onTestEnd(meter.close);
+  const metrics = new Registry();
+  onTestEnd(collectMetrics({ registry: metrics }));
   const events = settings.events ?? (await openEventsUntilTestEnds(redis));
   const log = (line: string) => logged.push(line);
   const cache = settings.cache ?? openShopCache(redis);
-  return serve(createApp({ config, sql, redis, events, cache, reportCache: openReportCache(redis), log }));
+  const reportCache = openReportCache(redis);
+  return serve(createApp({ config, sql, redis, events, cache, reportCache, meter, metrics, log }));
 }
 
 export async function openEventsUntilTestEnds(redis?: RedisClient): Promise<Events> {
@@ -173,10 +188,10 @@ export interface Follower {
 }
 
 /** Resolves when the stream has begun; it is left when the test ends. */
-export async function follow({ url }: Pick<Served, 'url'>): Promise<Follower> {
-  const req = http.get(`${url}/events`, { agent: false });
+export async function follow({ url }: Pick<Served, 'url'>, path = '/events'): Promise<Follower> {
+  const req = http.get(`${url}${path}`, { agent: false });
   const [res] = (await once(req, 'response')) as [http.IncomingMessage];
-  if (res.statusCode !== 200) throw new Error(`/events answered ${res.statusCode}`);
+  if (res.statusCode !== 200) throw new Error(`${path} answered ${res.statusCode}`);
   let text = '';
   let isOpen = true;
   res.setEncoding('utf8').on('data', (more) => {

@@ -1,0 +1,36 @@
+/** Starts the panels and hands each what the stream brings. */
+import { showCounts, startCounters } from './counters.js';
+import { startLoad } from './load.js';
+import { addSample, showSamples, startPlots } from './plots.js';
+import { showOutages, showPing, startRedis } from './redis.js';
+import { ask } from './server.js';
+import { look, startSession } from './session.js';
+import { shopEvents, startShop } from './shop.js';
+import { followStream } from './stream.js';
+import { startWindows } from './windows.js';
+
+startPlots();
+startCounters();
+startWindows();
+startLoad();
+startSession();
+startShop();
+startRedis();
+
+followStream({
+  async open() {
+    const { ok, body } = await ask('/dashboard/samples');
+    if (!ok) return;
+    showSamples(body.samples);
+    const last = body.samples.at(-1);
+    if (last !== undefined) showCounts(last);
+    look();
+  },
+  sample(sample) {
+    addSample(sample);
+    showCounts(sample);
+    showPing(sample);
+  },
+  redis: showOutages,
+  ...shopEvents,
+});
