@@ -116,7 +116,7 @@ function purposeOf(file: string): string {
 /** A comment's text, one paragraph for each of its tags. */
 function proseOf(comment: string): string {
   return comment
-    .replace(/^\/\*\*|\*\/\s*$/g, '')
+    .replace(/^\/\*\*\s*|\s*\*\/\s*$/g, '')
     .replace(/^ *\* ?/gm, '')
     .replace(/^@throws /gm, '\nThrows: ')
     .replace(/^@returns? /gm, '\nReturns: ')
