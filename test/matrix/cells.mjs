@@ -9,6 +9,7 @@
  * @property {string[]} tests patterns for jest
  */
 
+const TYPES_4 = '@types/express@4';
 const NODES = ['20', '22', '24', '26'];
 const [OLDEST_NODE, NEWEST_NODE] = ['20', '26'];
 
@@ -78,7 +79,7 @@ export function allCells(servers, peers) {
       ...base,
       name: 'oldest of all',
       node: '20.19.0',
-      packages: Object.entries(peers).map(([name, range]) => `${name}@${lowest(range)}`),
+      packages: [...Object.entries(peers).map(([name, range]) => `${name}@${lowest(range)}`), TYPES_4],
       tests: [...SMOKE, ...ON_EXPRESS, ...ON_CLIENT, ...PACKAGE],
     },
     {
@@ -105,7 +106,7 @@ export function quickCells(servers) {
   ];
 }
 
-const express4 = { name: 'Express 4', packages: ['express@4', '@types/express@4'] };
+const express4 = { name: 'Express 4', packages: ['express@4', TYPES_4] };
 
 /** @param {string} range such as `^4.18.0 || ^5.0.0` */
 function lowest(range) {

@@ -62,13 +62,13 @@ export async function nodeProgram(version) {
  * @returns {Promise<T>}
  */
 export async function inProject(packages, work) {
-  if (packages.length === 0) return work(REPOSITORY);
   const manifests = OF_NPM.slice(1).map((name) => readFileSync(join(REPOSITORY, name), 'utf8'));
-  const key = createHash('sha256')
-    .update([REPOSITORY, ...manifests, ...packages].join('\0'))
-    .digest('hex');
+  const what = packages.length === 0 ? [REPOSITORY] : [REPOSITORY, ...manifests, ...packages];
+  const key = createHash('sha256').update(what.join('\0')).digest('hex');
   const folder = join(matrixFolder(), `project-${key.slice(0, 16)}`);
-  return withLock(`${folder}.lock`, async function inCopy() {
+  // Two runs at once would build over each other.
+  return withLock(`${folder}.lock`, async function prepareAndWork() {
+    if (packages.length === 0) return work(REPOSITORY);
     await install(folder, packages);
     await copySources(folder);
     return work(folder);

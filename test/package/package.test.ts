@@ -1,6 +1,6 @@
 /** The package as users get it: packed, installed into empty projects, imported, required, compiled and used there. */
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -22,8 +22,8 @@ const SUBPATHS: Record<string, readonly string[]> = {
   '/metrics': ['collectMetrics'],
   '/redis': ['connectRedis', 'SuiteError'],
 };
-const PEERS = ['express', 'redis', 'ioredis', 'express-session', 'connect-redis@9', 'prom-client'];
-const TYPES = ['@types/express', '@types/express-session', '@types/node@20'];
+const PEERS = ['express', 'redis', 'ioredis', 'express-session', 'connect-redis', 'prom-client'];
+const TYPES = ['@types/express', '@types/express-session', '@types/node'];
 
 const folder = mkdtempSync(join(tmpdir(), 'express-redis-suite-package-'));
 let tarball: string;
@@ -192,9 +192,15 @@ async function newProject(
     '--no-fund',
     '--ignore-scripts',
     ...ours,
-    ...packages,
+    ...packages.map(asInstalledHere),
   ]);
   return project;
+}
+
+/** The version that all tests of this run are about. */
+function asInstalledHere(name: string): string {
+  const manifest = JSON.parse(readFileSync(join(ROOT, 'node_modules', name, 'package.json'), 'utf8'));
+  return `${name}@${manifest.version}`;
 }
 
 async function countInstalled(project: string): Promise<{ packages: number; kilobytes: number }> {
