@@ -1,5 +1,6 @@
 /** Lua scripts: sent by their hash, and in full only when Redis does not know them. */
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis, RedisArgument, ReplyType } from './redis.js';
 
 export interface Script {
@@ -28,11 +29,38 @@ export async function runScript(
   try {
     return await redis.evalSha(script.sha, keys, args, reply);
   } catch (error) {
-    if (!isNoScript(error)) throw error;
-    return redis.eval(script.lua, keys, args, reply);
+    const bySha = () => redis.evalSha(script.sha, keys, args, reply);
+    const inFull = () => redis.eval(script.lua, keys, args, reply);
+    return sendAgain(error, bySha, inFull);
   }
 }
 
-function isNoScript(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith('NOSCRIPT');
+const MOST_TIMES = 10;
+const MOVED_SOON_MS = 20;
+
+/** What was refused because of how or when it was sent has done nothing so far. */
+async function sendAgain(
+  refusal: unknown,
+  bySha: () => Promise<unknown>,
+  inFull: () => Promise<unknown>,
+): Promise<unknown> {
+  let error = refusal;
+  for (let times = 0; times < MOST_TIMES; times += 1) {
+    const isUnknown = isReply(error, 'NOSCRIPT');
+    // A slot of a cluster is on its way to another node, which takes milliseconds. Meanwhile nothing runs there that
+    // has several keys, be it that one of them does not exist.
+    const isMoving = isReply(error, 'TRYAGAIN');
+    if (!isUnknown && !isMoving) throw error;
+    if (isMoving) await sleep(MOVED_SOON_MS, undefined, { ref: false });
+    try {
+      return await (isUnknown ? inFull() : bySha());
+    } catch (again) {
+      error = again;
+    }
+  }
+  throw error;
+}
+
+function isReply(error: unknown, code: string): boolean {
+  return error instanceof Error && error.message.startsWith(code);
 }
