@@ -19,8 +19,9 @@ export interface ResponseCacheOptions {
   readonly namespace?: string;
   /**
    * `safe` adds to RFC 9111 what an app needs: no Set-Cookie is stored, requests with a Cookie or Authorization share
-   * only what is explicitly public, errors are stored by choice only, nothing is guessed fresh, and no request header
-   * makes the handler run. `rfc9111` is the standard to the letter: a page is stored with the cookies of its handler. A
+   * only what is explicitly public, errors are stored by choice only, nothing is guessed fresh, no Cache-Control of a request
+   * makes the handler run, and headers that are called like a credential, or stand for the host, scheme, path or method,
+   * count though no Vary names them. `rfc9111` is the standard to the letter: a page is stored with the cookies of its handler. A
    * POST answered with its own page is stored for GETs, too, and costs two commands to find out.
    * In both, a page that is stored and leaves with a cookie which a middleware before this one set for one client, a session's
    * for example, says `Cache-Control: private` to that client, without `public`, s-maxage and CDN-Cache-Control; and no
@@ -143,7 +144,7 @@ export function resolveOptions(options: ResponseCacheOptions): Settings {
       servesStaleWhenClosed: profile === 'rfc9111',
     },
     key: key?.bind(options),
-    selection: resolveSelection(vary),
+    selection: resolveSelection(vary, profile),
     query: resolveQuery(vary, queryParams),
     memory: options.memory === undefined ? undefined : memoryOf(options.memory),
     tags: tagger(options),

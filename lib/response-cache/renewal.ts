@@ -6,9 +6,11 @@ import type { Entry } from './entry.js';
 import { fetchFromHandler } from './fetch.js';
 import type { CacheRequest } from './key.js';
 import { hasValidator } from './policy.js';
+import { isByCookieOrUser } from './selection.js';
 import type { Found } from './shelf.js';
 import { dispatch, outermostApp } from './synthetic.js';
 import { taggerOf } from './tags.js';
+import { isSteering } from './unnamed.js';
 import type { Visit } from './visit.js';
 
 /** What the mark on our own request carries through the app, back to the cache that sent it. */
@@ -28,11 +30,12 @@ const OF_THE_TARGET = ['host', 'x-forwarded-host', 'x-forwarded-proto'] as const
  * with a request of ours: it has no session.
  */
 export function mayRenewBehind(
-  { unreachable }: Cache,
-  { req, key, headers }: Visit,
+  { unreachable, settings }: Cache,
+  { req, key }: Visit,
   { vary }: Entry,
 ): boolean {
-  const isSomebodys = headers !== req.headers || vary.includes('cookie') || vary.includes('authorization');
+  const isSomebodys =
+    isByCookieOrUser(settings.selection) || vary.includes('cookie') || vary.includes('authorization');
   return !isSomebodys && outermostApp(req) !== undefined && !unreachable.has(key);
 }
 
@@ -58,7 +61,9 @@ export async function renewBehind(cache: Cache, visit: Visit, found: Found, entr
 
 function send({ req, target }: Visit, renewal: Renewal): void {
   const { cache, key, entry, stake } = renewal;
-  const names = [...OF_THE_TARGET, ...entry.vary].filter((name) => req.headers[name] !== undefined);
+  const steering = cache.settings.selection.unnamedIn ? Object.keys(req.headers).filter(isSteering) : [];
+  const choosing = new Set([...OF_THE_TARGET, ...entry.vary, ...steering]);
+  const names = [...choosing].filter((name) => req.headers[name] !== undefined);
   const request = {
     url: target.path,
     headers: Object.fromEntries(names.map((name) => [name, String(req.headers[name])])),

@@ -3,18 +3,24 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import { invalidOption } from '../core/errors.js';
 import { keepPrivate } from '../core/private-response.js';
 import { beforeHeadLeaves } from './departure.js';
-import type { VaryNames } from './vary.js';
+import type { Target } from './key.js';
+import type { Unnamed, UnnamedIn } from './unnamed.js';
+import { STEERING, type VaryNames } from './vary.js';
 
 export interface Selection {
   /** Request headers that choose on this route. */
   readonly headers: VaryNames;
   readonly cookies: readonly string[];
   readonly user: ((req: IncomingMessage) => string | undefined) | undefined;
+  /** In the safe profile only. */
+  readonly unnamedIn: UnnamedIn | undefined;
 }
 
-/** Both are put beside a request's headers, in place of any that a client sends under such a name. */
+/** All are put beside a request's headers, in place of any that a client sends under such a name. */
 const USER = 'user|';
 const COOKIE = 'cookie|';
+const CREDENTIAL = 'credential|';
+const OURS: readonly string[] = [USER, CREDENTIAL, STEERING];
 
 /** The names that choose between variants on this route. */
 export function selectingNames({ headers, cookies, user }: Selection): VaryNames {
@@ -22,22 +28,39 @@ export function selectingNames({ headers, cookies, user }: Selection): VaryNames
 }
 
 /** A request's headers, and beside them what else chooses between variants on this route. */
-export function selectingHeaders(req: IncomingMessage, { cookies, user }: Selection): IncomingHttpHeaders {
-  if (cookies.length === 0 && user === undefined) return req.headers;
-  const headers: IncomingHttpHeaders = { ...req.headers };
+export function selectingHeaders(
+  req: IncomingMessage,
+  target: Target,
+  { cookies, user, unnamedIn }: Selection,
+): IncomingHttpHeaders {
+  const { steering, hasCredential } = unnamedIn?.(req.headers, target) ?? NO_UNNAMED;
+  const isPlain = steering === undefined && !hasCredential && !isByCookieOrUser({ cookies, user });
+  if (isPlain && !OURS.some((name) => name in req.headers)) return req.headers;
+  const headers: IncomingHttpHeaders = { ...req.headers, [STEERING]: steering };
+  headers[CREDENTIAL] = hasCredential ? 'yes' : undefined;
   for (const name of cookies) headers[nameFor(name)] = valuesOf(req.headers.cookie ?? '', name);
   headers[USER] = user === undefined ? undefined : idOf(user(req));
   return headers;
+}
+
+const NO_UNNAMED: Unnamed = { steering: undefined, hasCredential: false };
+
+/** What chooses is somebody's own, and not to be sent in a request of ours. */
+export function isByCookieOrUser({ cookies, user }: Pick<Selection, 'cookies' | 'user'>): boolean {
+  return cookies.length > 0 || user !== undefined;
 }
 
 /**
  * The credentials for which an answer may be this one client's. Where each user has pages of their own, they need not keep
  * one from being stored: it is shared with nobody else.
  */
-export function credentialsOf(headers: IncomingHttpHeaders): 'authorization' | 'cookie' | undefined {
+export function credentialsOf(
+  headers: IncomingHttpHeaders,
+): 'authorization' | 'cookie' | 'credential' | undefined {
   if (headers[USER] !== undefined) return undefined;
   if ('authorization' in headers) return 'authorization';
-  return 'cookie' in headers ? 'cookie' : undefined;
+  if ('cookie' in headers) return 'cookie';
+  return headers[CREDENTIAL] === undefined ? undefined : 'credential';
 }
 
 /** Caches downstream know nothing of our options. */

@@ -1,8 +1,10 @@
 /** The options `vary` and `queryParams`: what tells pages and their variants apart, judged. */
 import type { IncomingMessage } from 'node:http';
 import { invalidOption } from '../core/errors.js';
+import type { Profile } from './policy.js';
 import type { QueryRules } from './query.js';
 import type { Selection } from './selection.js';
+import { watchUnnamed } from './unnamed.js';
 import { MAX_VARY_NAMES, unionOf } from './vary.js';
 
 export interface VaryOptions {
@@ -32,7 +34,7 @@ const EXAMPLE =
   "{ headers: ['Accept-Language'], query: ['page'], cookies: ['theme'], user: (req) => req.user?.id }";
 
 /** @throws SuiteError ERS_INVALID_OPTION */
-export function resolveSelection(vary: VaryOptions = {}): Selection {
+export function resolveSelection(vary: VaryOptions = {}, profile: Profile = 'safe'): Selection {
   checkKeys('vary', vary, ['headers', 'query', 'cookies', 'user'], EXAMPLE);
   const { headers = [], cookies = [], user } = vary;
   const isName = (name: string) => TOKEN.test(name) && name !== '*';
@@ -43,7 +45,8 @@ export function resolveSelection(vary: VaryOptions = {}): Selection {
   if (user !== undefined && typeof user !== 'function')
     throw invalidOption('vary.user', user, 'Use a function of the request.');
   const names = unionOf(headers.map((name) => name.toLowerCase()));
-  return { headers: names, cookies: [...new Set(cookies)], user: user?.bind(vary) };
+  const unnamedIn = profile === 'safe' ? watchUnnamed(names) : undefined;
+  return { headers: names, cookies: [...new Set(cookies)], user: user?.bind(vary), unnamedIn };
 }
 
 /** @throws SuiteError ERS_INVALID_OPTION */

@@ -10,6 +10,9 @@ export type VaryNames = readonly string[];
 export const MAX_VARY_NAMES = 20;
 const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 
+/** Beside a request's headers: those that steer its handler, though no Vary names them. A client can send none of that name. */
+export const STEERING = 'steering|';
+
 /** The field of a page that has no variants. */
 const SOLE_VARIANT = 'page';
 
@@ -51,8 +54,10 @@ export function namesKept(kept: string, always: VaryNames): VaryNames {
  * RFC 9111, 4.1: they match when they do after normalisation; an absent header matches only an absent one.
  */
 export function variantField(names: VaryNames, headers: IncomingHttpHeaders, ignoresOrder: boolean): string {
-  if (names.length === 0) return SOLE_VARIANT;
+  const steering = headers[STEERING];
+  if (names.length === 0 && steering === undefined) return SOLE_VARIANT;
   const selecting = names.map((name) => [name, normalise(name, headers[name], ignoresOrder)]);
+  if (steering !== undefined) selecting.push([STEERING, String(steering)]);
   return `v:${createHash('sha256').update(JSON.stringify(selecting)).digest('base64url')}`;
 }
 

@@ -42,7 +42,7 @@ export function pageOf(settings: Settings, req: CacheRequest): Page {
   if (isSafeMethod(req.method ?? '') && hasPrecondition(req.headers)) return { passBecause: 'precondition' };
   const id: unknown = key === undefined ? pageId(target, req, query) : key(req);
   if (typeof id !== 'string') throw invalidOption('key', id, 'Return a string.');
-  return { target, key: pageKey(prefix, id), headers: selectingHeaders(req, selection) };
+  return { target, key: pageKey(prefix, id), headers: selectingHeaders(req, target, selection) };
 }
 
 /** RFC 9112, 6: one of these says so. What a handler makes of the body of a GET is not in the page's identity. */

@@ -218,7 +218,7 @@ describe('the request that renews a page', () => {
         .writeHead(200, { ...(run === 1 ? OLD : FRESH), Vary: 'Accept-Language' })
         .end(`${req.headers['accept-language']} ${run}`);
     });
-    const headers = { 'accept-language': 'de', 'x-user': 'ann', 'user-agent': 'test', referer: 'x' };
+    const headers = { 'accept-language': 'de', 'x-visitor': 'ann', 'user-agent': 'test', referer: 'x' };
     await filled(site, headers);
     await site.get('/', headers);
     expect((await untilNot(site, 'de 1', '/', headers)).text).toBe('de 2');
@@ -287,10 +287,10 @@ describe('the request that renews a page', () => {
         users.push(user.getStore());
         oldAndThen(freshRun)(req, res, run);
       },
-      [(req, _res, next) => user.run(String(req.headers['x-user']), next)],
+      [(req, _res, next) => user.run(String(req.headers['x-visitor']), next)],
     );
-    await filled(site, { 'x-user': 'ann' });
-    await site.get('/', { 'x-user': 'bob' });
+    await filled(site, { 'x-visitor': 'ann' });
+    await site.get('/', { 'x-visitor': 'bob' });
     await untilNot(site, 'run 1');
     expect(users).toEqual(['ann', 'undefined']);
   });
@@ -315,9 +315,9 @@ describe('a page is validated before it is served', () => {
 
   it('after something before the cache kept the request for itself', async () => {
     const site = await expressSite(await redisOptions(), oldAndThen(freshRun), [
-      (req, res, next) => (req.headers['x-token'] === 'good' ? next() : void res.status(401).end()),
+      (req, res, next) => (req.headers['x-ticket'] === 'good' ? next() : void res.status(401).end()),
     ]);
-    const token = { 'x-token': 'good' };
+    const token = { 'x-ticket': 'good' };
     await filled(site, token);
     expect((await site.get('/', token)).text).toBe('run 1');
     const own = await untilNot(site, 'run 1', '/', token);
@@ -336,10 +336,10 @@ describe('a page is validated before it is served', () => {
 
   it('where the key tells users apart that the request cannot tell', async () => {
     const site = await expressSite(
-      { ...(await redisOptions()), key: (req) => `user ${req.headers['x-user']}` },
-      oldAndThen((req, res) => res.writeHead(200, FRESH).end(`for ${req.headers['x-user']}`)),
+      { ...(await redisOptions()), key: (req) => `user ${req.headers['x-visitor']}` },
+      oldAndThen((req, res) => res.writeHead(200, FRESH).end(`for ${req.headers['x-visitor']}`)),
     );
-    const ann = { 'x-user': 'ann' };
+    const ann = { 'x-visitor': 'ann' };
     await filled(site, ann);
     expect((await site.get('/', ann)).text).toBe('run 1');
     expect((await untilNot(site, 'run 1', '/', ann)).text).toBe('for ann');
