@@ -46,7 +46,10 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
   const tags = new MemoryTags(now);
 
   function liveValue(key: string, field: string): Found | null {
-    const value = values.get(key)?.get(field);
+    return live(values.get(key)?.get(field));
+  }
+
+  function live(value: Value | undefined): Found | null {
     if (value === undefined || value.expiresAt <= now()) return null;
     const verdict = tags.judge(value);
     if (verdict === 'gone') return null;
@@ -109,9 +112,11 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
   }
 
   function readKey(key: string, fields: readonly string[]) {
+    const held = values.get(key);
+    const holders = leases.get(key);
     return {
-      values: fields.map((field) => liveValue(key, field)),
-      leases: fields.map((field) => leases.get(key)?.get(field)?.token ?? null),
+      values: fields.map((field) => live(held?.get(field))),
+      leases: fields.map((field) => holders?.get(field)?.token ?? null),
       isMarked: liveMarks(key) !== undefined,
     };
   }

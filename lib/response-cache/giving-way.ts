@@ -13,7 +13,8 @@ export function giveWay(res: ServerResponse, stepBack: () => void): void {
 }
 
 export function takeOver(res: ServerResponse): void {
-  const acts = inFront.get(res) ?? [];
+  const acts = inFront.get(res);
+  if (acts === undefined) return;
   inFront.delete(res);
   for (const stepBack of acts) stepBack();
 }

@@ -1,5 +1,6 @@
 /** Which page a request is for, and the Redis key that page lies under. */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { tagged } from '../core/keys.js';
 import { pathThatCounts, type QueryRules } from './query.js';
 
@@ -23,14 +24,20 @@ export interface Target {
  * Where a request is going, or why that is no page of ours: `target` is a request target that is no path (`*`,
  * `http://...`, `host:443`), `host` a host or scheme that could be spelled to look like another page's URL.
  */
-export function targetOf(req: CacheRequest): Target | 'target' | 'host' {
+export function targetOf(
+  req: CacheRequest,
+  headers: IncomingHttpHeaders = req.headers,
+): Target | 'target' | 'host' {
   const path = req.originalUrl ?? req.url ?? '';
   if (!path.startsWith('/')) return 'target';
-  const isEncrypted = 'encrypted' in req.socket && req.socket.encrypted === true;
-  const scheme = (req.protocol ?? (isEncrypted ? 'https' : 'http')).toLowerCase();
-  const host = hostOf(req, scheme);
+  const scheme = (req.protocol ?? schemeOf(req.socket)).toLowerCase();
+  const host = hostOf(req, headers, scheme);
   if (host === undefined || (scheme !== 'http' && scheme !== 'https')) return 'host';
   return { scheme, host, path };
+}
+
+function schemeOf(socket: Socket): string {
+  return 'encrypted' in socket && socket.encrypted === true ? 'https' : 'http';
 }
 
 /**
@@ -38,9 +45,10 @@ export function targetOf(req: CacheRequest): Target | 'target' | 'host' {
  * rewritten one, so both count.
  */
 export function pageId(target: Target, req: CacheRequest, query: QueryRules): string {
-  const id = urlOf({ ...target, path: pathThatCounts(target.path, query) });
+  const { scheme, host, path } = target;
+  const id = urlOf({ scheme, host, path: pathThatCounts(path, query) });
   const routed = `${req.baseUrl ?? ''}${req.url ?? ''}`;
-  return isSamePath(target.path, routed) ? id : `${id} ${pathThatCounts(routed, query)}`;
+  return isSamePath(path, routed) ? id : `${id} ${pathThatCounts(routed, query)}`;
 }
 
 export function urlOf({ scheme, host, path }: Target): string {
@@ -104,18 +112,19 @@ export function idOfReference(reference: string, base: Target): string | undefin
 const HOST = /^(?:[a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::\d+)?$/;
 
 /** The Host header, unless Express trusts a proxy that names another one; undefined when it is no plain host. */
-function hostOf(req: CacheRequest, scheme: string): string | undefined {
-  const named = plainHost(forwardedHost(req) ?? req.headers.host ?? '', scheme);
-  const hostname = req.hostname?.toLowerCase() ?? withoutPort(named);
-  const host = withoutPort(named) === hostname ? named : hostname;
+function hostOf(req: CacheRequest, headers: IncomingHttpHeaders, scheme: string): string | undefined {
+  const named = plainHost(forwardedHost(req, headers) ?? headers.host ?? '', scheme);
+  const hostname = req.hostname?.toLowerCase() ?? named;
+  const host = hostname === named || hostname === withoutPort(named) ? named : hostname;
   // Both: handlers may read the header itself, whatever Express makes of it.
   return HOST.test(named) && (host === named || HOST.test(host)) ? host : undefined;
 }
 
 /** As Express 5 reads it for `req.host`; its `req.hostname` leaves out the port, which handlers may still put in links. */
-function forwardedHost({ app, headers, socket }: CacheRequest): string | undefined {
+function forwardedHost(req: CacheRequest, headers: IncomingHttpHeaders): string | undefined {
   const line = headers['x-forwarded-host'];
   if (line === undefined) return undefined;
+  const { app, socket } = req;
   const trusts = app?.get?.('trust proxy fn');
   if (typeof trusts !== 'function' || !trusts(socket.remoteAddress, 0)) return undefined;
   return String(line).split(',', 1)[0]?.trim();

@@ -97,9 +97,11 @@ function storesParts({ profile }: Rules): boolean {
   return profile === 'rfc9111';
 }
 
+const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+
 /** RFC 9110, 9.2.1. */
 export function isSafeMethod(method: string): boolean {
-  return ['GET', 'HEAD', 'OPTIONS', 'TRACE'].includes(method);
+  return SAFE_METHODS.has(method);
 }
 
 /** RFC 9111, 4.4: a non-error status, which is 2xx or 3xx, of an unsafe method invalidates the target URI. */

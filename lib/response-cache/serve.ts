@@ -3,11 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isNotModified } from './conditional.js';
 import { beforeItEnds, keepCookiesPrivate } from './departure.js';
 import type { Entry } from './entry.js';
-import { byName, linesOf } from './fields.js';
-import { dateOf } from './freshness.js';
 import { NOT_IN_304 } from './head.js';
 import { type Part, partOf, rangeOf, spellRange } from './ranges.js';
-import { type Account, tell } from './trace.js';
+import { readyHead } from './ready-head.js';
+import { type Account, append } from './trace.js';
 import { unionOf } from './vary.js';
 
 /** The answer is complete when this returns. */
@@ -18,23 +17,26 @@ export function serveEntry(
   ageMs: number,
   account: Account,
 ): void {
-  setStoredFields(res, entry);
+  const { method, headers } = req;
+  const { status, body, reason = '' } = entry;
+  const { lines, cookies, vary } = readyHead(entry);
+  // A copy of a list: node appends to the one that it is given.
+  for (const [name, value] of lines) res.setHeader(name, typeof value === 'string' ? value : [...value]);
+  if (vary.length > 0) res.setHeader('Vary', withVaryOf(res, vary));
+  for (const cookie of cookies) res.appendHeader('Set-Cookie', cookie);
   res.setHeader('Age', Math.floor(ageMs / 1000));
-  const dates = linesOf(entry.fields, 'date');
-  if (dates.length !== 1) res.setHeader('Date', dates[0] ?? new Date(dateOf(entry)).toUTCString());
-  tell(res, account);
-  beforeItEnds(res, () => keepCookiesPrivate(res, linesOf(entry.fields, 'set-cookie')));
-  res.statusCode = entry.status;
-  res.statusMessage = entry.reason ?? '';
+  append(res, account);
+  beforeItEnds(res, () => keepCookiesPrivate(res, cookies));
+  res.statusCode = status;
+  res.statusMessage = reason;
 
-  const { body } = entry;
-  const part = (entry.status === 206 ? partOf(entry) : undefined) ?? whole(body);
-  const range = req.method === 'GET' ? rangeOf(req.headers, entry, part.size) : undefined;
-  if (isNotModified(req.headers, entry)) sendNotModified(res);
+  const part = (status === 206 ? partOf(entry) : undefined) ?? whole(body);
+  const range = method === 'GET' ? rangeOf(headers, entry, part.size) : undefined;
+  if (isNotModified(headers, entry)) sendNotModified(res);
   else if (range === 'none') sendUnsatisfiable(res, part.size);
   else if (range !== undefined)
     sendRange(res, body.subarray(range.first - part.first), { ...range, size: part.size });
-  else sendWhole(res, body, req.method === 'HEAD');
+  else sendWhole(res, body, method === 'HEAD');
 }
 
 /** RFC 9111, 5.2.1.7. */
@@ -42,15 +44,6 @@ export function sendGatewayTimeout(res: ServerResponse): void {
   res.statusCode = 504;
   res.setHeader('Content-Length', 0);
   res.end();
-}
-
-function setStoredFields(res: ServerResponse, { fields }: Entry): void {
-  for (const [key, { name, lines }] of byName(fields)) {
-    if (key === 'set-cookie') for (const line of lines) res.appendHeader(name, line);
-    else if (key === 'vary') res.setHeader(name, withVaryOf(res, lines));
-    // A copy: node appends to the list that it is given.
-    else res.setHeader(name, lines.length === 1 ? lines[0]! : [...lines]);
-  }
 }
 
 /** What this request's own middlewares said before counts too. */

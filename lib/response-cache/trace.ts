@@ -55,7 +55,11 @@ export class Trace {
 
 /** Appends this cache to Cache-Status: caches nearer to the origin come first (RFC 9211, 2). */
 export function tell(res: ServerResponse, account: Account): void {
-  if (res.headersSent) return;
+  if (!res.headersSent) append(res, account);
+}
+
+/** The same for a response that is known to be unanswered. */
+export function append(res: ServerResponse, account: Account): void {
   const earlier = res.getHeader('cache-status');
   const own = spell(account);
   res.setHeader('Cache-Status', earlier === undefined ? own : [earlier, own].flat().join(', '));

@@ -33,20 +33,22 @@ export type Page =
 /** The page that is asked for, or why the cache stands aside. Throws what the user's functions throw. */
 export function pageOf(settings: Settings, req: CacheRequest): Page {
   const { prefix, hosts, skip, key, query, selection } = settings;
-  const target = targetOf(req);
+  const { method = '', headers } = req;
+  const target = targetOf(req, headers);
   if (typeof target === 'string') return { passBecause: target };
-  if (req.method === 'OPTIONS' || req.method === 'TRACE') return { passBecause: 'method' };
-  if (isSafeMethod(req.method ?? '') && hasBody(req)) return { passBecause: 'body' };
+  if (method === 'OPTIONS' || method === 'TRACE') return { passBecause: 'method' };
+  const isSafe = isSafeMethod(method);
+  if (isSafe && hasBody(headers)) return { passBecause: 'body' };
   if (hosts.length > 0 && !hosts.includes(target.host)) return { passBecause: 'host' };
   if (skip(req)) return { passBecause: 'skip' };
-  if (isSafeMethod(req.method ?? '') && hasPrecondition(req.headers)) return { passBecause: 'precondition' };
+  if (isSafe && hasPrecondition(headers)) return { passBecause: 'precondition' };
   const id: unknown = key === undefined ? pageId(target, req, query) : key(req);
   if (typeof id !== 'string') throw invalidOption('key', id, 'Return a string.');
   return { target, key: pageKey(prefix, id), headers: selectingHeaders(req, target, selection) };
 }
 
 /** RFC 9112, 6: one of these says so. What a handler makes of the body of a GET is not in the page's identity. */
-function hasBody({ headers }: CacheRequest): boolean {
+function hasBody(headers: IncomingHttpHeaders): boolean {
   return 'transfer-encoding' in headers || Number(headers['content-length'] ?? 0) !== 0;
 }
 
