@@ -105,9 +105,10 @@ export function fromNodeRedis(client: NodeRedisClient): Redis {
     ping: (key = PROBE_KEY + Math.random()) => (cluster ? text.exists(key) : text.ping()),
     scan: (pattern, count) => scanNodes(text, pattern, count),
     async latestTimeUs() {
-      const times: number[] = [];
-      for await (const node of nodesOf(text)) times.push(timeUs(await node.eval(TIME_LUA, NO_KEYS)));
-      return Math.max(...times);
+      const nodes: NodeRedisCommands[] = [];
+      for await (const node of nodesOf(text)) nodes.push(node);
+      const times = await Promise.all(nodes.map((node) => node.eval(TIME_LUA, NO_KEYS)));
+      return Math.max(...times.map(timeUs));
     },
     subscribe: (channels, onMessage, onLost = ignore) =>
       subscribe(client as NodeRedisSubscriber, { channels: [...channels], onMessage, onLost }),

@@ -12,6 +12,8 @@ export interface Counted {
    * one. What goes on after it, though nobody waits for that, is counted too.
    */
   during(act: () => Promise<unknown>): Promise<string>;
+  /** The commands alone, by name as Redis' own statistics spell it. */
+  commandsDuring(act: () => Promise<unknown>): Promise<ReadonlyMap<string, number>>;
 }
 
 const COMMANDS = new Set([
@@ -54,6 +56,9 @@ export function counted(client: Client): Counted {
         const call = value.bind(target) as (...args: unknown[]) => unknown;
         const name = String(property);
         if (VIEWS.has(name)) return (...args: unknown[]) => counting(call(...args) as Client);
+        // One node of a cluster.
+        if (name === 'nodeClient')
+          return async (...args: unknown[]) => counting((await call(...args)) as Client);
         if (!COMMANDS.has(name)) return call;
         return (...args: unknown[]) => count(name, () => call(...args) as Promise<unknown>);
       },
@@ -64,15 +69,23 @@ export function counted(client: Client): Counted {
     for (let quiet = 0; quiet < QUIET_LOOKS; quiet = underWay > 0 ? 0 : quiet + 1) await sleep(LOOK_EVERY_MS);
   }
 
+  async function countWhile(act: () => Promise<unknown>): Promise<void> {
+    await settled();
+    counts.clear();
+    roundTrips = 0;
+    await act();
+    await settled();
+  }
+
   return {
     client: counting(client),
     async during(act) {
-      await settled();
-      counts.clear();
-      roundTrips = 0;
-      await act();
-      await settled();
+      await countWhile(act);
       return spell(counts, roundTrips);
+    },
+    async commandsDuring(act) {
+      await countWhile(act);
+      return new Map([...counts].map(([name, times]) => [name.toLowerCase(), times]));
     },
   };
 }

@@ -1,11 +1,12 @@
 /** The benches by name: runs those that were asked for, prints tables or JSON on stdout, progress on stderr. */
 import { runPlan } from './bench.js';
 import { cacheAsidePlan } from './cache-aside/plan.js';
-import type { Plan, Result, Verdict } from './plan.js';
+import { AXES, measureGrowth } from './growth/growth.js';
+import type { Outcome, Plan, Result, Stage } from './plan.js';
 import { postgresPlan } from './postgres/plan.js';
 import { rateLimitPlan } from './rate-limit/plan.js';
 import { connect } from './redis-view.js';
-import { circumstancesOf, spellCircumstances, spellResult, spellVerdicts } from './report.js';
+import { circumstancesOf, markdown, plain, spellCircumstances, spellOutcome } from './report.js';
 import { responseCachePlan } from './response-cache/plan.js';
 import { sessionPlan } from './session/plan.js';
 import { suitePlan } from './suite/plan.js';
@@ -18,34 +19,47 @@ const PLANS: Readonly<Record<string, Plan>> = {
   suite: suitePlan,
   postgres: postgresPlan,
 };
-const SWITCHES = ['--json', '--quick'];
+const GROWTH = 'growth';
+const SWITCHES = ['--json', '--markdown', '--quick', '--full'];
 
 async function main(): Promise<void> {
   const words = process.argv.slice(2);
-  const isPlan = (word: string) => Object.hasOwn(PLANS, word);
-  const unknown = words.find((word) => !isPlan(word) && !SWITCHES.includes(word));
-  if (unknown !== undefined) {
-    throw new Error(
-      `${unknown}: there are the benches ${Object.keys(PLANS).join(', ')}, and ${SWITCHES.join(', ')}`,
-    );
-  }
+  const isGrowth = words.includes(GROWTH);
+  const known = [...Object.keys(PLANS), GROWTH, ...SWITCHES, ...(isGrowth ? Object.keys(AXES) : [])];
+  const unknown = words.find((word) => !known.includes(word));
+  if (unknown !== undefined) throw new Error(`${unknown}: there are ${known.join(', ')}`);
   const redisUrl = process.env.BENCH_REDIS_URL;
   if (redisUrl === undefined) throw new Error('run it with: npm run bench');
   const isQuick = words.includes('--quick');
   const isJson = words.includes('--json');
-  const names = words.filter(isPlan);
+  const style = words.includes('--markdown') ? markdown : plain;
 
   const circumstances = circumstancesOf(await redisVersion(redisUrl));
   if (!isJson) process.stdout.write(spellCircumstances(circumstances));
-  const outcomes: { result: Result; verdicts: readonly Verdict[] }[] = [];
-  for (const name of names.length === 0 ? Object.keys(PLANS) : names) {
-    const plan = PLANS[name] as Plan;
-    const result = await runPlan(plan, { redisUrl, isQuick, say: (text) => say(`${name}: ${text}`) });
-    const verdicts = plan.judge(result);
-    outcomes.push({ result, verdicts });
-    if (!isJson) process.stdout.write(spellResult(result) + spellVerdicts(verdicts));
+  const outcomes: Outcome[] = [];
+  for (const [name, run] of runsOf(words)) {
+    const outcome = await run({ redisUrl, isQuick, say: (text) => say(`${name}: ${text}`) });
+    outcomes.push(outcome);
+    if (!isJson) process.stdout.write(spellOutcome(outcome, style));
   }
   if (isJson) process.stdout.write(`${JSON.stringify({ ...circumstances, isQuick, outcomes }, null, 2)}\n`);
+}
+
+/** What was asked for, by name: plans, all of them when none is named, or growth along some axes. */
+function runsOf(words: readonly string[]): [name: string, run: (stage: Stage) => Promise<Outcome>][] {
+  if (words.includes(GROWTH)) {
+    const axes = words.filter((word) => Object.hasOwn(AXES, word));
+    return [[GROWTH, (stage) => measureGrowth(axes, stage, words.includes('--full'))]];
+  }
+  const named = words.filter((word) => Object.hasOwn(PLANS, word));
+  return (named.length === 0 ? Object.keys(PLANS) : named).map((name) => {
+    const plan = PLANS[name] as Plan;
+    return [name, async (stage) => judged(plan, await runPlan(plan, stage))];
+  });
+}
+
+function judged(plan: Plan, result: Result): Outcome {
+  return { result, verdicts: plan.judge(result) };
 }
 
 async function redisVersion(url: string): Promise<string> {

@@ -63,6 +63,11 @@ export interface Result {
   readonly extras: readonly Extra[];
 }
 
+export interface Outcome {
+  readonly result: Result;
+  readonly verdicts: readonly Verdict[];
+}
+
 export function rowOf(result: Result, scenario: string, contender: string): Row {
   const row = result.scenarios[scenario]?.find((candidate) => candidate.contender === contender);
   if (row === undefined) throw new Error(`${contender} was not measured in ${scenario}`);

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { join } from 'node:path';
-import type { Result, Row, Verdict } from './plan.js';
+import type { Outcome, Row, Verdict } from './plan.js';
 import { type Spread, spellSpread } from './statistics.js';
 
 /** Whose figures depend on the version that is installed. */
@@ -40,18 +40,41 @@ export function circumstancesOf(redisVersion: string): Circumstances {
 
 export function spellCircumstances({ date, machine, versions }: Circumstances): string {
   const spelled = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
-  return `${date}\n${machine}\n${spelled.join(', ')}\nFigures are medians, in brackets the middle half of the rounds; ratios are of the same rounds.\n`;
+  return `${date}\n${machine}\n${spelled.join(', ')}\n\nFigures are medians, in brackets the middle half of the rounds; ratios are of the same rounds.\n`;
 }
 
-export function spellResult(result: Result): string {
+/** How headings and tables are written. */
+export interface Style {
+  heading(text: string): string;
+  table(rows: readonly (readonly string[])[]): string;
+}
+
+export const plain: Style = { heading: (text) => `\n${text}\n`, table: tableOf };
+
+/** As docs/benchmarks.md holds it. */
+export const markdown: Style = {
+  heading: (text) => `\n### ${text}\n\n`,
+  table([head = [], ...rows]) {
+    const columns = Math.max(head.length, ...rows.map((row) => row.length));
+    const full = (row: readonly string[]) => [...row, ...Array<string>(columns - row.length).fill('')];
+    const line = (row: readonly string[]) => `| ${full(row).join(' | ')} |`;
+    return [line(head), `|${'---|'.repeat(columns)}`, ...rows.map(line)].join('\n');
+  },
+};
+
+export function spellOutcome({ result, verdicts }: Outcome, { heading, table }: Style): string {
   const scenarios = Object.entries(result.scenarios).map(
-    ([name, rows]) => `\n${result.bench}: ${name}\n${tableOf([headOf(rows), ...rows.map(cellsOf)])}\n`,
+    ([name, rows]) =>
+      `${heading(`${result.bench}: ${name}`)}${table([headOf(rows), ...rows.map(cellsOf)])}\n`,
   );
-  const extras = result.extras.map(({ title, rows }) => `\n${result.bench}: ${title}\n${tableOf(rows)}\n`);
-  return [`\n${result.about}\n`, ...scenarios, ...extras].join('');
+  const extras = result.extras.map(
+    ({ title, rows }) => `${heading(`${result.bench}: ${title}`)}${table(rows)}\n`,
+  );
+  const targets = `${heading(`${result.bench}: targets`)}${table(rowsOfVerdicts(verdicts))}\n`;
+  return [`\n${result.about}\n`, ...scenarios, ...extras, targets].join('');
 }
 
-export function spellVerdicts(verdicts: readonly Verdict[]): string {
+function rowsOfVerdicts(verdicts: readonly Verdict[]): string[][] {
   const words = { true: 'met', false: 'MISSED', undefined: 'not measured' };
   const rows = verdicts.map(({ target, measured, isMet, note = '' }) => [
     words[String(isMet) as keyof typeof words],
@@ -59,7 +82,8 @@ export function spellVerdicts(verdicts: readonly Verdict[]): string {
     measured,
     note,
   ]);
-  return `\n${tableOf([['target', '', 'measured'], ...rows])}\n`;
+  const head = ['', 'target', 'measured', ''];
+  return [head, ...rows];
 }
 
 function headOf(rows: readonly Row[]): string[] {

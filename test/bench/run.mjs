@@ -1,7 +1,8 @@
 // `npm run bench -- rate-limit --quick`: installs, builds, starts a Redis of its own, and measures.
 //
 // Without a name it runs all benches. --quick takes less than a minute and is less sure; --json prints data instead of
-// tables: `npm run -s bench -- --json > figures.json`.
+// tables: `npm run -s bench -- --json > figures.json`; --markdown prints them as docs/benchmarks.md holds them.
+// `npm run bench -- growth limits tags` measures how cost grows along some axes, or all; --full up to the big ends.
 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +10,7 @@ import { ensureInstalled } from '../../demo-app/setup/install.mjs';
 import { reason, say } from '../../demo-app/setup/log.mjs';
 import { startPostgres } from '../../demo-app/setup/postgres.mjs';
 import { ask } from '../../demo-app/setup/programs.mjs';
-import { howToGetRedis, startRedis } from '../../demo-app/setup/redis.mjs';
+import { findRedis, howToGetRedis, startRedis } from '../../demo-app/setup/redis.mjs';
 import { startChild } from '../../demo-app/setup/signals.mjs';
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
@@ -40,6 +41,8 @@ async function bench() {
     env: {
       ...process.env,
       BENCH_REDIS_URL: redis.url,
+      // For the clusters that are started beside it.
+      REDIS_SERVER_BIN: (await findRedis()) ?? '',
       BENCH_DATABASE_URL: postgres.url,
       BENCH_POSTGRES_PID: String(postgres.pid),
     },

@@ -20,8 +20,11 @@ export interface RedisCluster {
   stop(): Promise<void>;
 }
 
-/** @param further arguments of its servers. */
-export async function startCluster(further: readonly string[] = []): Promise<RedisCluster> {
+/**
+ * @param further arguments of its servers
+ * @param count how many masters
+ */
+export async function startCluster(further: readonly string[] = [], count = NODES): Promise<RedisCluster> {
   const args = [
     '--cluster-enabled',
     'yes',
@@ -31,16 +34,17 @@ export async function startCluster(further: readonly string[] = []): Promise<Red
     '2000',
     ...further,
   ];
-  const nodes = await Promise.all(Array.from({ length: NODES }, () => RedisServer.start({ args })));
+  const nodes = await Promise.all(Array.from({ length: count }, () => RedisServer.start({ args })));
   const [first] = nodes as [RedisServer, ...RedisServer[]];
   for (const [index, node] of nodes.entries()) {
-    const from = Math.ceil((index * SLOTS) / NODES);
-    const to = Math.ceil(((index + 1) * SLOTS) / NODES);
+    const from = Math.ceil((index * SLOTS) / count);
+    const to = Math.ceil(((index + 1) * SLOTS) / count);
     const slots = Array.from({ length: to - from }, (_, offset) => String(from + offset));
     await ask(node.url, ['CLUSTER', 'ADDSLOTS', ...slots]);
     if (node !== first) await ask(node.url, ['CLUSTER', 'MEET', '127.0.0.1', String(first.port)]);
   }
-  const isWell = async () => !(await Promise.all(nodes.map((node) => hasFormed(node.url)))).includes(false);
+  const isWell = async () =>
+    !(await Promise.all(nodes.map((node) => hasFormed(node.url, count)))).includes(false);
   await until(isWell, FORMED_WITHIN_MS);
   return {
     nodes,
@@ -50,9 +54,9 @@ export async function startCluster(further: readonly string[] = []): Promise<Red
   };
 }
 
-async function hasFormed(url: string): Promise<boolean> {
+async function hasFormed(url: string, count: number): Promise<boolean> {
   const info = String(await ask(url, ['CLUSTER', 'INFO']).catch(() => ''));
-  return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${NODES}`);
+  return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${count}`);
 }
 
 export interface RedisSentinel {

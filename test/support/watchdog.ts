@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 
-const PROGRAM = join(__dirname, '../../demo-app/setup/watchdog-process.mjs');
+const PROGRAM = join(process.cwd(), 'demo-app/setup/watchdog-process.mjs');
 
 interface Entry {
   readonly pid: number;
