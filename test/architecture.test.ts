@@ -58,6 +58,13 @@ test('every folder of lib/ is known here', () => {
   for (const { name } of folders) expect(Object.keys(MAY_IMPORT)).toContain(name);
 });
 
+test('docs/architecture.md says of every folder what it may import', () => {
+  const text = readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8');
+  const rows = [...text.matchAll(/^\| `([\w-]+)` \| .* \| ?(.*?) ?\|$/gm)];
+  const told = rows.map(([, folder = '', may = '']) => [folder, may.match(/[\w-]+/g) ?? []]);
+  expect(Object.fromEntries(told)).toEqual(MAY_IMPORT);
+});
+
 test('a folder of lib/ imports itself and what lies below it, nothing else', () => {
   const strangers = between
     .filter(({ from }) => folderOf(from) !== 'index.ts')

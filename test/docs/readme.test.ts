@@ -1,7 +1,8 @@
 /** What README.md shows compiles, and put together it is an app that does what the page says. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
+import { SAYING_WHERE, serveProgram } from '../support/program.js';
 import { RedisServer } from '../support/redis-server.js';
 import { snippetsOf, Workbench } from './snippets.js';
 
@@ -64,6 +65,26 @@ test('the snippets make an app that limits, remembers who is logged in, and answ
   const left = Number(/r=(\d+)/.exec((await app.get('/me')).headers.ratelimit as string)?.[1]);
   for (let more = 0; more < left; more += 1) await app.get('/me');
   expect((await app.get('/me')).status).toBe(429);
+}, 60_000);
+
+test('what llms.txt shows to language models works, and it knows all pages', async () => {
+  const { code = '' } = snippetsOf('docs/llms.txt').find(({ id }) => id === 'facts') ?? {};
+  const module = workbench.write('facts.js', code);
+  const redis = await RedisServer.start();
+  const env = { REDIS_URL: redis.url, SESSION_SECRET: 'a secret', PORT: '0' };
+  const app = await serveProgram([...SAYING_WHERE, '--import', 'tsx', module], { cwd: ROOT, env });
+  const browser = app.browser();
+  expect((await browser.send('/login', { method: 'POST' })).status).toBe(204);
+  expect((await browser.send('/logout', { method: 'POST' })).status).toBe(204);
+  await app.get('/news');
+  expect((await app.get('/news')).headers['cache-status']).toContain('hit');
+  expect((await app.get('/users/1')).json()).toEqual({ id: 1, name: 'Ada' });
+  await app.send('/users/1/Countess', { method: 'PUT' });
+  expect((await app.get('/users/1')).json()).toEqual({ id: 1, name: 'Countess' });
+
+  const listed = readFileSync(join(ROOT, 'docs/llms.txt'), 'utf8');
+  const pages = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'));
+  expect(pages.filter((name) => !listed.includes(`](${name})`))).toEqual([]);
 }, 60_000);
 
 describe('a table of options', () => {
