@@ -116,40 +116,48 @@ describe('with all peers installed', () => {
     ['nodenext', 'commonjs'],
     ['node16', 'module'],
     ['node16', 'commonjs'],
-  ])('a TypeScript user compiles under %s as %s', async (module, type) => {
-    const user = join(project, `${module}-${type}`);
-    mkdirSync(user);
-    writeFileSync(join(user, 'package.json'), JSON.stringify({ type }));
-    writeFileSync(
-      join(user, 'tsconfig.json'),
-      JSON.stringify({
-        compilerOptions: {
-          module,
-          target: 'es2022',
-          strict: true,
-          noEmit: true,
-          esModuleInterop: true,
-          types: ['node'],
-        },
-      }),
-    );
-    writeFileSync(join(user, 'app.ts'), TYPESCRIPT_USER);
-    await node(user, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.']);
-  });
+  ])(
+    'a TypeScript user compiles under %s as %s',
+    async (module, type) => {
+      const user = join(project, `${module}-${type}`);
+      mkdirSync(user);
+      writeFileSync(join(user, 'package.json'), JSON.stringify({ type }));
+      writeFileSync(
+        join(user, 'tsconfig.json'),
+        JSON.stringify({
+          compilerOptions: {
+            module,
+            target: 'es2022',
+            strict: true,
+            noEmit: true,
+            esModuleInterop: true,
+            types: ['node'],
+          },
+        }),
+      );
+      writeFileSync(join(user, 'app.ts'), TYPESCRIPT_USER);
+      await node(user, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.']);
+    },
+    NPM_WITHIN_MS,
+  );
 
-  test('a CommonJS Jest user tests an app with it', async () => {
-    const user = join(project, 'jest-user');
-    mkdirSync(user);
-    writeFileSync(join(user, 'package.json'), '{}');
-    writeFileSync(
-      join(user, 'app.test.js'),
-      `const { rateLimit } = require('express-redis-suite/rate-limit');
+  test(
+    'a CommonJS Jest user tests an app with it',
+    async () => {
+      const user = join(project, 'jest-user');
+      mkdirSync(user);
+      writeFileSync(join(user, 'package.json'), '{}');
+      writeFileSync(
+        join(user, 'app.test.js'),
+        `const { rateLimit } = require('express-redis-suite/rate-limit');
        const suite = require('express-redis-suite');
        test('they are one', () => expect(suite.rateLimit).toBe(rateLimit));`,
-    );
-    const jest = join(ROOT, 'node_modules/jest/bin/jest.js');
-    await node(user, [jest, '--rootDir', user, '--ci', '--silent']);
-  });
+      );
+      const jest = join(ROOT, 'node_modules/jest/bin/jest.js');
+      await node(user, [jest, '--rootDir', user, '--ci', '--silent']);
+    },
+    NPM_WITHIN_MS,
+  );
 });
 
 const TYPESCRIPT_USER = `
