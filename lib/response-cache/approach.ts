@@ -2,6 +2,7 @@
 import { isRedisTrouble } from '../core/errors.js';
 import { isRevalidation } from '../core/revalidation.js';
 import type { Cache } from './cache.js';
+import { answerHangUp } from './decoy.js';
 import type { Entry } from './entry.js';
 import { fetchFromHandler } from './fetch.js';
 import { hasValidator, isForOneRequest } from './policy.js';
@@ -36,7 +37,7 @@ export async function approach(
     fetchFromHandler(cache, visit, { ...errand, flight: undefined, reservation: undefined });
   const collapsed = { forward, isCollapsed: true } as const;
   const refusal = cache.hitForMiss.get(hitForMissId);
-  const passAs = (refusal: string) => (fallback === undefined ? () => pass(visit, forward, refusal) : alone);
+  const passAs = (refusal: string) => (fallback === undefined ? () => passUnstored(refusal) : alone);
   if (refusal !== undefined) return passAs(refusal);
   if (!mayWait) return alone;
 
@@ -71,6 +72,11 @@ export async function approach(
   reservation?.cancel().catch(ignore);
   // A response that is over tells nobody when it ends.
   return act ?? (isGone(visit) ? () => pass(visit, forward, 'aborted') : alone);
+
+  function passUnstored(refusal: string): void {
+    if (rules.servesStaleWhenClosed) answerHangUp(visit.res);
+    pass(visit, forward, refusal);
+  }
 
   function actOn(turn: Turn): (() => void) | 'look-again' | undefined {
     if (turn === 'look-again') return turn;

@@ -1,6 +1,9 @@
 /** Keeps the connection of a handler that gives up by closing it: its response can still be answered otherwise. */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { beforeHeadLeaves } from './departure.js';
+import { fieldsOf, resetHeaders } from './fields.js';
+import { sendGatewayTimeout } from './serve.js';
 
 const CLOSING: ReadonlySet<PropertyKey> = new Set(['destroy', 'destroySoon', 'resetAndDestroy']);
 
@@ -36,6 +39,17 @@ export function decoySocket(res: ServerResponse, onGivenUp: () => void): () => v
     if (res.destroy === giveUp) res.destroy = destroy;
   }
   return putBack;
+}
+
+/** A handler that closes the connection with nothing sent is answered for: 504, as a gateway does. */
+export function answerHangUp(res: ServerResponse): void {
+  const before = fieldsOf(res);
+  const putBack = decoySocket(res, function answer() {
+    resetHeaders(res, before);
+    sendGatewayTimeout(res);
+    silence(res);
+  });
+  beforeHeadLeaves(res, putBack);
 }
 
 /** For a response that has been answered: whatever its handler still sends goes nowhere, and is no error. */

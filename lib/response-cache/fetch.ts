@@ -13,6 +13,7 @@ import {
   fieldsOf,
   fieldsOfThePage,
   linesOf,
+  resetHeaders,
   updatedFields,
 } from './fields.js';
 import { currentAgeMs, type TimedResponse } from './freshness.js';
@@ -56,7 +57,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
   let failedStatus: number | undefined;
 
   const mayStandIn =
-    staleUse('closed') !== undefined || (fallback !== undefined && rules.servesStaleWhenClosed);
+    staleUse('closed') !== undefined || (errand.isRenewal !== true && rules.servesStaleWhenClosed);
   trace.go(stored === undefined ? 'fetch' : 'validate');
   const range = stored === undefined && asksForPart(asked, rules) ? asked.range : undefined;
   setHeaders(req, withOwnCondition(asked, stored?.fields ?? [], range));
@@ -138,7 +139,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
 
   function serveValidated(entry: Entry): void {
     restore();
-    resetHeaders(before);
+    resetHeaders(res, before);
     const refusal = refusalToStore(visit.headers, entry, rules);
     const isStored = refusal === undefined && claimed.mayStore();
     trace.go('serve');
@@ -150,7 +151,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
 
   function onGivenUp(): void {
     setHeaders(req, asked);
-    if (staleUse('closed') === undefined) refuseStale();
+    if (staleUse('closed') === undefined) refuseAsGateway();
     else serveStale('closed');
     silence(res);
   }
@@ -161,7 +162,7 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
 
   function serveStale(because: StaleBecause): void {
     restore();
-    resetHeaders(before);
+    resetHeaders(res, before);
     trace.go('serve');
     const status = failedStatus === undefined ? {} : { forwardStatus: failedStatus };
     const ageMs = currentAgeMs(fallback!, rules, Date.now());
@@ -170,10 +171,10 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
     drop('failed');
   }
 
-  /** RFC 9111, 5.2.2.2: disconnected, a cache answers 504 rather than with what must be validated first. */
-  function refuseStale(): void {
+  /** RFC 9111, 5.2.2.2: disconnected, a cache answers 504, and not with what must be validated first. */
+  function refuseAsGateway(): void {
     restore();
-    resetHeaders(before);
+    resetHeaders(res, before);
     refuse(visit, 'closed');
     drop('failed');
   }
@@ -193,12 +194,6 @@ export function fetchFromHandler(cache: Cache, visit: Visit, errand: Errand): vo
     if (why === undefined) trace.go('store');
     else if (why !== INNER_CACHE) errand.onDropped?.();
     trace.end(stored === undefined ? 'miss' : 'validate', why);
-  }
-
-  /** A 304 is not what the client gets, so its headers are not either. */
-  function resetHeaders(fields: Fields): void {
-    for (const name of res.getHeaderNames()) res.removeHeader(name);
-    for (const [name, value] of fields) res.appendHeader(name, value);
   }
 }
 

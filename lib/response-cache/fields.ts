@@ -66,6 +66,12 @@ export function fieldsOf(res: ServerResponse): Fields {
   });
 }
 
+/** What a handler set is not what the client gets: these are. */
+export function resetHeaders(res: ServerResponse, fields: Fields): void {
+  for (const name of res.getHeaderNames()) res.removeHeader(name);
+  for (const [name, value] of fields) res.appendHeader(name, value);
+}
+
 /**
  * RFC 9111, 3.1: all fields are stored but those of the connection (RFC 9110, 7.6.1) and of proxy authentication.
  * Content-Length is made anew from the bytes.

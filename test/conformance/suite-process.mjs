@@ -12,12 +12,17 @@ const APP = fileURLToPath(new URL('app-process.mjs', import.meta.url));
 const TOGETHER = 60;
 /** The suite's signs for a test that is passed, and for a question that is answered with yes. */
 const PASSED = ['✅', 'Y'];
+const TODAY = '-today';
 
 const { processes, only, ...setting } = JSON.parse(process.argv[2]);
 process.on('disconnect', () => process.exit());
 
+/** These ask for a 200 from a handler that hung up. */
+const HUNG_UP = /^stale-close-/;
+
 const ports = await Promise.all(Array.from({ length: processes }, () => startApp()));
-const chosen = suites.map((suite) => ({ ...suite, tests: suite.tests.filter(isAskedFor) }));
+const asked = setting.profile === 'rfc9111' ? [...suites, asToday(suites)] : suites;
+const chosen = asked.map((suite) => ({ ...suite, tests: suite.tests.filter(isAskedFor) }));
 await runTests(chosen, fetchInTurn, false, '', TOGETHER);
 process.send(verdicts(), () => process.exit());
 
@@ -26,6 +31,26 @@ async function startApp() {
   const child = fork(APP, [JSON.stringify(setting)], { execArgv: ['--import', 'tsx'], stdio: 'inherit' });
   const [message] = await once(child, 'message');
   return message.port;
+}
+
+/**
+ * The tests of hang-ups as they stand in the suite's repository today: whatever is answered, it is not the stored page.
+ * Since this release cannot say that of a status, they ask for the one that the letter of the standard wants.
+ */
+function asToday(suites) {
+  const tests = suites.flatMap(({ tests }) => tests).filter(({ id }) => HUNG_UP.test(id));
+  return { id: 'today', tests: tests.map(withTodaysEnd) };
+}
+
+function withTodaysEnd({ depends_on, ...test }) {
+  const [setup] = test.requests;
+  const end = {
+    disconnect: true,
+    expected_status: 504,
+    check_body: false,
+    expected_response_headers_missing: ['server-request-count'],
+  };
+  return { ...test, id: `${test.id}${TODAY}`, requests: [setup, end] };
 }
 
 /** @param {{ id: string }} test */
@@ -47,11 +72,17 @@ function fetchInTurn(path, { headers = [], ...init } = {}) {
 
 function verdicts() {
   const results = getResults();
-  return suites
+  return asked
     .flatMap(({ tests }) => tests)
     .filter(({ id }) => id in results)
     .map(({ id, kind = 'required' }) => {
-      const [, , sign] = determineTestResult(suites, id, results, only === undefined);
-      return { id, kind, isPassed: PASSED.includes(sign), sign, why: [results[id]].flat()[1] };
+      const [, , sign] = determineTestResult(asked, id, results, only === undefined);
+      return {
+        id,
+        kind: id.endsWith(TODAY) ? 'today' : kind,
+        isPassed: PASSED.includes(sign),
+        sign,
+        why: [results[id]].flat()[1],
+      };
     });
 }

@@ -198,6 +198,27 @@ describe('a handler that closes the connection', () => {
     expect([reply.status, reply.text, reply.headers['x-page']]).toEqual([504, '', undefined]);
   });
 
+  it('is a 504 by the letter of the standard where nothing is kept, learnt or not', async () => {
+    const site = await expressSite({ ...(await redisOptions()), profile: 'rfc9111' }, (_req, res, run) => {
+      if (run === 1) res.setHeader('Cache-Control', 'no-store').end('not kept');
+      else res.setHeader('X-Page', 'yes').socket?.destroy();
+    });
+    expect((await site.get('/')).text).toBe('not kept');
+    const passed = await site.get('/');
+    expect([passed.status, passed.text, passed.headers['x-page']]).toEqual([504, '', undefined]);
+    expect((await site.get('/never-seen')).status).toBe(504);
+  });
+
+  it('closes it after the first byte by the letter of the standard, too', async () => {
+    const site = await expressSite({ ...(await redisOptions()), profile: 'rfc9111' }, (_req, res, run) => {
+      res.writeHead(200, { 'Cache-Control': 'no-store', 'Content-Length': 10 });
+      res.write('half');
+      if (run > 1) setTimeout(() => res.socket?.destroy(), 20);
+      else res.end(' whole');
+    });
+    await expect((await filled(site)).get('/')).rejects.toThrow(/aborted|hang up|ECONNRESET/);
+  });
+
   it('closes it after the first byte', async () => {
     const site = await expressSite(
       await redisOptions(),
