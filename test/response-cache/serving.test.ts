@@ -12,7 +12,7 @@ import { onTestEnd } from '../support/cleanup.js';
 import { serve } from '../support/http.js';
 import { connect, uniqueNamespace } from '../support/redis.js';
 import { sharedRedisUrl } from '../support/redis-server.js';
-import { expressSite, isHit, plainSite, type Site } from './site.js';
+import { expressSite, isHit, plainSite, type Site, watch } from './site.js';
 
 const MINUTE = 'max-age=60';
 const random = randomBytes(200_000);
@@ -325,6 +325,7 @@ describe('a client with a copy', () => {
 describe('a stale page', () => {
   it('is validated by its handler, and renewed by a 304', async () => {
     const seen: (string | undefined)[] = [];
+    const { next } = watch();
     const site = await expressSite(await redisOptions(), (req, res, run) => {
       seen.push(req.headers['if-none-match']);
       res.setHeader('Cache-Control', run === 1 ? 'max-age=0' : MINUTE);
@@ -332,6 +333,7 @@ describe('a stale page', () => {
       (res as Response).send('the same');
     });
     const first = await site.get('/');
+    await next(1);
     const second = await site.get('/');
     expect(second.headers['cache-status']).toBe('ExpressRedisSuite; fwd=stale; fwd-status=304; stored');
     expect([second.status, second.text, second.headers['x-run']]).toEqual([200, 'the same', '2']);
@@ -346,11 +348,13 @@ describe('a stale page', () => {
   });
 
   it('is replaced when the handler has a new one', async () => {
+    const { next } = watch();
     const site = await expressSite(await redisOptions(), (_req, res, run) => {
       res.setHeader('Cache-Control', run === 1 ? 'max-age=0' : MINUTE);
       (res as Response).send(`page ${run}`);
     });
     await site.get('/');
+    await next(1);
     const second = await site.get('/');
     expect([second.text, second.headers['content-length']]).toEqual(['page 2', '6']);
     expect(second.headers['cache-status']).toBe('ExpressRedisSuite; fwd=stale; fwd-status=200; stored');
