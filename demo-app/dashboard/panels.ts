@@ -189,7 +189,7 @@ export function shopPanel({ products }: PageFacts): Html {
         ({ id, name, price }) => html`<li data-product="${id}"><form>
         <label for="price-${id}">${name}</label>
         <input id="price-${id}" name="price" type="number" inputmode="decimal" min="0.01" max="1000000" step="0.01" value="${price.toFixed(2)}" required>
-        <button type="submit" aria-label="Change the price of ${name}">Set</button></form></li>`,
+        <button type="submit" aria-label="Set the price of ${name}">Set</button></form></li>`,
       )}
     </ul>
     <p class="said" id="shop-said" role="status"></p>
@@ -202,6 +202,6 @@ export function eventsPanel(): Html {
       <h2 id="events-title">What happens in the shop</h2>
       <div class="actions"><button type="button" id="order">Place an order</button><span class="said" id="order-said" role="status"></span></div>
     </header>
-    <ol id="log" role="log" aria-labelledby="events-title" tabindex="0"><li class="empty">Nothing yet: place an order, or change a price.</li></ol>
+    <div class="log" role="log" aria-labelledby="events-title" tabindex="0"><ol id="log"><li class="empty">Nothing yet: place an order, or change a price.</li></ol></div>
   </section>`;
 }

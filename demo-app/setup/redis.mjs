@@ -2,6 +2,7 @@
 
 import { renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { installDebian, mayInstallDebian } from './debian.mjs';
 import { startRedisContainer } from './docker.mjs';
 import { cacheFolder, newFolder, userId } from './folders.mjs';
 import { say } from './log.mjs';
@@ -63,7 +64,7 @@ async function serves(program) {
 // program, which looks at the name it is called by. Only as root: an unprivileged user cannot install it, and what
 // works should not depend on what root did before.
 async function findDebianProgram() {
-  if (userId !== 0 || !onPath('apt-get')) return null;
+  if (!mayInstallDebian) return null;
   const checker = onPath('redis-check-rdb') ?? (await installDebianTools());
   if (!checker) return null;
   const program = join(cacheFolder(), 'redis-server');
@@ -77,17 +78,7 @@ async function findDebianProgram() {
 
 async function installDebianTools() {
   say("no Redis here: installing Debian's redis-tools (apt-get), which runs no service");
-  const install = ['install', '-y', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=60', 'redis-tools'];
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  // Not SIGKILL, which would leave a package half installed.
-  const options = { timeoutMs: 180_000, env, killSignal: /** @type {const} */ ('SIGTERM') };
-  let result = await ask('apt-get', install, options);
-  if (!result.ok) {
-    // On a new machine the package lists are missing or old.
-    await ask('apt-get', ['update'], options);
-    result = await ask('apt-get', install, options);
-  }
-  if (!result.ok) say(`apt-get: ${result.stderr.trim().split('\n').at(-1)}`);
+  await installDebian(['redis-tools'], 180_000);
   return onPath('redis-check-rdb');
 }
 

@@ -73,6 +73,7 @@ export interface AppSettings {
   readonly redis?: RedisClient | undefined;
   readonly rateLimit?: number;
   readonly loginRateLimit?: number;
+  readonly rateLimitWindowMs?: number;
   readonly redisPid?: number;
   /** Default: its own, as every process has. */
   readonly events?: Events;
@@ -87,7 +88,7 @@ export async function serveShop(sql: Sql, settings: AppSettings = {}): Promise<S
   const config = {
     rateLimit,
     loginRateLimit,
-    rateLimitWindowMs: 60_000,
+    rateLimitWindowMs: settings.rateLimitWindowMs ?? 60_000,
     sessionSecrets: ['a secret of this test'],
     redisPid: settings.redisPid,
   };
