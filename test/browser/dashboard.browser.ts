@@ -1,7 +1,6 @@
 /** The dashboard in a real browser: what people do on it, and that it stays calm whatever they do. */
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { openRedis } from '../../demo-app/database/redis.js';
 import { type AppSettings, openShop, type Shop, serveShop } from '../demo-app/support.js';
@@ -189,7 +188,7 @@ describe.each(['light', 'dark'] as const)('in the %s', (colorScheme) => {
     const { app } = await serveOnRedis();
     const { page } = await openDashboard(browser, app, { colorScheme, reducedMotion: 'reduce' });
     await logIn(page);
-    await page.evaluate(readFileSync(createRequire(__filename).resolve('axe-core/axe.min.js'), 'utf8'));
+    await page.evaluate(axe.source);
     const violations = await page.evaluate(`axe.run().then(({ violations }) =>
       violations.map(({ id, nodes }) => [id, ...nodes.map(({ target }) => target.join(' '))]))`);
     expect(violations).toEqual([]);
