@@ -50,9 +50,15 @@ const deeds: Readonly<Record<string, (app: Served) => Promise<void>>> = {
     const dear = await ask('query($n: Int) { books(first: $n) { title } }', { n: 100 });
     expect(dear.json().data.books).toHaveLength(100);
     expect(dear.headers.ratelimit).toContain('r=396');
+    const spread = await ask(
+      '{ a: books(first: 9) { ...t } b: books(first: 9) { ...t } } fragment t on Book { title }',
+    );
+    expect(spread.headers.ratelimit).toContain('r=376');
+    expect((await ask('{ books { writer } }')).status).toBe(400);
     for (let page = 0; page < 3; page += 1) await ask('{ books(first: 100) { title } }');
     expect((await ask('{ books(first: 100) { title } }')).status).toBe(429);
     expect((await ask('{ books(first: 10) { title } }')).status).toBe(200);
+    expect((await ask('}')).status).toBe(400);
   },
   async 'websocket/server.mjs'(app) {
     const url = app.url.replace('http', 'ws');

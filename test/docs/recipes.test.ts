@@ -82,6 +82,19 @@ describe('Each snippet does what the page says:', () => {
         return app.send('/graphql', { body: { query } });
       };
       expect((await ask(1)).json()).toEqual({ data: { f0: 'world' } });
+      const spread = (times: number) => {
+        const spreads = Array.from({ length: times }, (_, index) => `...f${index + 1}`);
+        const fragments = spreads.map(
+          (_, index) => `fragment f${index} on Query { ...f${index + 1} ...f${index + 1} }`,
+        );
+        return app.send('/graphql', {
+          body: { query: `{ ...f0 } ${fragments.join(' ')} fragment f${times} on Query { hello }` },
+        });
+      };
+      expect((await spread(1)).json()).toEqual({ data: { hello: 'world' } });
+      // Two to the power of forty fields.
+      expect((await spread(40)).status).toBe(429);
+      expect((await app.send('/graphql', { body: { query: '{ no }' } })).status).toBe(400);
       expect([(await ask(300)).status, (await ask(300)).status, (await ask(100)).status]).toEqual([
         200, 429, 200,
       ]);
