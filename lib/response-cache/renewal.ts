@@ -1,5 +1,5 @@
 /** Renews a page behind the back of whoever is served the old one: the app gets a request of ours for it. */
-import { REVALIDATION } from '../core/revalidation.js';
+import { isRevalidation, REVALIDATION } from '../core/revalidation.js';
 import type { Cache } from './cache.js';
 import type { Stake } from './claim.js';
 import type { Entry } from './entry.js';
@@ -87,6 +87,7 @@ const MAX_RENEWAL_MS = 30_000;
 
 /** What our own request carries, if this cache sent it. */
 export function renewalIn(cache: Cache, req: CacheRequest): Renewal | undefined {
+  if (!isRevalidation(req)) return undefined;
   const mark = (req as { [REVALIDATION]?: Partial<Renewal> })[REVALIDATION];
   return mark?.cache === cache ? (mark as Renewal) : undefined;
 }

@@ -27,8 +27,9 @@ export function serveEntry(
   res.setHeader('Age', Math.floor(ageMs / 1000));
   append(res, account);
   beforeItEnds(res, () => keepCookiesPrivate(res, cookies));
-  res.statusCode = status;
-  res.statusMessage = reason;
+  // Where they say so already, to write them makes all that is read of the response after this dearer.
+  if (res.statusCode !== status) res.statusCode = status;
+  if ((res.statusMessage ?? '') !== reason) res.statusMessage = reason;
 
   const part = (status === 206 ? partOf(entry) : undefined) ?? whole(body);
   const range = method === 'GET' ? rangeOf(headers, entry, part.size) : undefined;
@@ -36,7 +37,7 @@ export function serveEntry(
   else if (range === 'none') sendUnsatisfiable(res, part.size);
   else if (range !== undefined)
     sendRange(res, body.subarray(range.first - part.first), { ...range, size: part.size });
-  else sendWhole(res, body, method === 'HEAD');
+  else sendWhole(res, entry, method === 'HEAD');
 }
 
 /** RFC 9111, 5.2.1.7. */
@@ -65,9 +66,9 @@ function whole(body: Buffer): Part {
   return { first: 0, last: body.length - 1, size: body.length };
 }
 
-function sendWhole(res: ServerResponse, body: Buffer, isHead: boolean): void {
+function sendWhole(res: ServerResponse, { status, body }: Entry, isHead: boolean): void {
   // RFC 9110, 8.6: no Content-Length in a 204.
-  if (res.statusCode !== 204) res.setHeader('Content-Length', body.length);
+  if (status !== 204) res.setHeader('Content-Length', body.length);
   res.end(isHead ? undefined : body);
 }
 

@@ -96,8 +96,7 @@ export function openShelf(options: ShelfOptions): Shelf {
   }
 
   function look(key: string, headers: IncomingHttpHeaders): Found | undefined {
-    if (store.look === undefined || owedTags.size > 0 || (owedKeys.size > 0 && owedKeys.has(key)))
-      return undefined;
+    if (store.look === undefined || owedKeys.has(key) || owedTags.size > 0) return undefined;
     const vary = remembered.get(key) ?? always;
     const variant = fieldFor(vary, headers);
     const [kept, value] = store.look(key, [VARY_FIELD, variant])?.values ?? [];

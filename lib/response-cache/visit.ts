@@ -91,5 +91,5 @@ export function isGone({ req, res }: Pick<Visit, 'req' | 'res'>): boolean {
 
 /** Somebody else answered while we were waiting, a request timeout for one. */
 export function isAnswered(res: ServerResponse): boolean {
-  return res.headersSent || res.writableEnded;
+  return res.headersSent;
 }
