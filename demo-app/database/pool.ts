@@ -27,6 +27,9 @@ export function openPool({ databaseUrl, isBehindPgBouncer }: PoolSettings): Sql 
     max: 10,
     // In transaction mode the next statement may run on another server connection, which knows no statement of ours.
     prepare: !isBehindPgBouncer,
+    // Asked for on each new connection, and a connection lost just then would be a rejection that nobody handles: the end
+    // of the process. What goes without are arrays as parameters.
+    fetch_types: false,
     connect_timeout: 5,
     // Postgres back from a restart is used again within 200 ms; the library's own pauses grow to 20 s.
     backoff: () => 0.2,

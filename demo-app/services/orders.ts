@@ -104,7 +104,8 @@ export function createOrders(sql: Sql, events: Pick<Events, 'publish'>): Orders 
       const from = ORDER_STATUSES.filter((status) => NEXT[status].includes(to));
       // One statement judges and changes, so that of two at once only one succeeds.
       const [moved] = await sql<{ id: number }[]>`
-        update orders set status = ${to} where id = ${id} and status = any(${from}) returning id
+        update orders set status = ${to}
+        where id = ${id} and status = any(string_to_array(${from.join()}, ',')) returning id
       `;
       const order = await find(id);
       if (order === undefined) return undefined;

@@ -31,7 +31,7 @@ export function createProducts(sql: Sql, cache: Cache, events: Pick<Events, 'pub
         rows.map(({ id }) => keyOf(id)),
         async function loadMissing(keys) {
           const missing = await sql<Product[]>`
-            select id, name, price from products where id = any(${keys.map(idOf)})
+            select id, name, price from products where id in ${sql(keys.map(idOf))}
           `;
           return missing.map((product) => [keyOf(product.id), product] as const);
         },

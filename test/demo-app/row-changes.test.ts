@@ -1,4 +1,5 @@
 /** Rows that somebody changes behind the shop's back, in psql for example, and what the shop shows from then on. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import postgres from 'postgres';
 import { openRedis } from '../../demo-app/database/redis.js';
@@ -94,15 +95,17 @@ describe('a row changed in psql', () => {
     expect(await priceOf(app, 7)).toBe(before);
   });
 
-  test('while the connection is lost shows when it is back', async () => {
+  test.each([0, 2_500])('while the connection is lost for %i ms shows when it is back', async (lostForMs) => {
     const gate = await openGate(shop.url);
     const { app } = await serveFollowing(gate.url);
     await untilListening(app);
     await priceOf(app, 8);
     gate.shut();
-    await psql`update products set price = 88.88 where id = 8`;
+    await psql`update products set price = ${80 + lostForMs / 1000} where id = 8`;
+    // The attempts that fail meanwhile must not be the last ones.
+    await sleep(lostForMs);
     await gate.reopen();
-    await until(async () => (await priceOf(app, 8)) === 88.88);
+    await until(async () => (await priceOf(app, 8)) === 80 + lostForMs / 1000);
     await untilListening(app);
   });
 
