@@ -1,27 +1,24 @@
-/** The app that faults are tried on: one route per feature, in a process of its own, so that an exit of it is seen. */
-import express from 'express';
+/** The small app that faults are tried on: one route per feature and key, and one for big pages. */
+import express, { type Request } from 'express';
 import { createCache } from 'express-redis-suite/cache-aside';
 import { rateLimit } from 'express-redis-suite/rate-limit';
-import { connectRedis } from 'express-redis-suite/redis';
 import { responseCache } from 'express-redis-suite/response-cache';
 import { sessions } from 'express-redis-suite/session';
-import { createClient } from 'redis';
+import { type ClientKind, openClient } from './clients.js';
 
-let unhandled = 0;
-process.on('unhandledRejection', (reason) => {
-  unhandled += 1;
-  console.error('unhandled rejection', reason);
-});
+const LIVES_FOR_MS = 100;
+const A_MEGABYTE = 2 ** 20;
 
 async function main() {
-  const url = process.env.REDIS_URL as string;
-  // `plain` is a user who made a client as in the README of redis, and added no `error` listener.
-  const client = process.env.CLIENT === 'plain' ? plainClient(url) : await connectRedis({ url });
+  const { CLIENT = 'connectRedis', REDIS_URL = '', REDIS_PORTS = '' } = process.env;
+  const ports = REDIS_PORTS.split(',').filter(Boolean).map(Number);
+  const client = await openClient(CLIENT as ClientKind, REDIS_URL, ports);
   const app = express();
 
+  app.get('/nothing', (_req, res) => void res.send('ok'));
   app.get(
-    '/rate-limit',
-    rateLimit({ client, name: 'faults', limit: 1_000_000 }),
+    '/rate-limit/:key',
+    rateLimit({ client, name: 'faults', limit: 1_000_000, keyGenerator: keyOf }),
     (_req, res) => void res.send('ok'),
   );
   app.get(
@@ -34,31 +31,24 @@ async function main() {
     },
   );
   let version = 0;
-  app.get('/response-cache', responseCache({ client, ttl: 100 }), (_req, res) => {
+  app.get('/response-cache/:key', responseCache({ client, ttl: LIVES_FOR_MS }), (_req, res) => {
     version += 1;
     res.json({ version });
   });
+  const big = responseCache({ client, ttl: LIVES_FOR_MS, maxBodyBytes: 2 * A_MEGABYTE });
+  app.get('/big/:key', big, (_req, res) => void res.send('x'.repeat(A_MEGABYTE)));
   const cache = createCache({ client, namespace: 'faults' });
-  app.get('/cache-aside', async (_req, res) => {
-    res.json(await cache.getOrLoad('key', async () => ({ at: Date.now() }), { ttlMs: 100 }));
+  app.get('/cache-aside/:key', async (req, res) => {
+    res.json(await cache.getOrLoad(keyOf(req), async () => ({ at: Date.now() }), { ttlMs: LIVES_FOR_MS }));
   });
-  app.get('/block', (req, res) => {
-    const end = performance.now() + Number(req.query.ms);
-    while (performance.now() < end);
-    res.send('blocked');
-  });
-  app.get('/unhandled', (_req, res) => void res.json(unhandled));
 
   const server = app.listen(0, '127.0.0.1', () => {
-    const { port } = server.address() as { port: number };
-    process.stdout.write(`listening on ${port}\n`);
+    process.stdout.write(`listening on ${(server.address() as { port: number }).port}\n`);
   });
 }
 
-function plainClient(url: string) {
-  const client = createClient({ url });
-  void client.connect().catch(() => {});
-  return client;
+function keyOf(req: Request): string {
+  return String(req.params.key);
 }
 
 void main();

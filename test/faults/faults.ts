@@ -1,13 +1,16 @@
-/** What can go wrong between an app and its Redis, from the first second to the last. */
+/** What can go wrong between an app and its one Redis, from the first second to the last. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fault, Scene } from './harness.js';
 
 /** How long each lasts: in full, or in the short form that every test run has time for. */
-export function faults(seconds: {
+export interface Seconds {
   readonly absent: number;
   readonly frozen: number;
   readonly down: number;
-}): Fault[] {
+}
+
+/** Tried in every run of the tests. */
+export function faults(seconds: Seconds): Fault[] {
   return [
     {
       name: `absent at start for ${seconds.absent} s`,
@@ -17,46 +20,24 @@ export function faults(seconds: {
         await redis.restart();
       },
     },
-    {
-      name: `SIGKILL, back after ${seconds.down} s`,
-      async strike({ redis }) {
-        await redis.kill();
-        await sleep(seconds.down * 1000);
-        await redis.restart();
-      },
-    },
-    {
-      name: `SIGSTOP ${seconds.frozen} s`,
-      async strike({ redis }) {
-        redis.freeze();
-        await sleep(seconds.frozen * 1000);
-        redis.thaw();
-      },
-    },
-    {
-      name: `SIGSTOP ${seconds.frozen} s, a user's plain client`,
-      client: 'plain',
-      async strike({ redis }) {
-        redis.freeze();
-        await sleep(seconds.frozen * 1000);
-        redis.thaw();
-      },
-    },
-    {
-      name: `SIGKILL ${seconds.down} s, a user's plain client`,
-      client: 'plain',
-      async strike({ redis }) {
-        await redis.kill();
-        await sleep(seconds.down * 1000);
-        await redis.restart();
-      },
-    },
+    killedFor(seconds.down),
+    frozenFor(seconds.frozen),
     {
       name: `black hole ${seconds.frozen} s`,
+      inUseWithinMs: 1_500,
       async strike({ wire }) {
         wire.swallow();
         await sleep(seconds.frozen * 1000);
         wire.mend();
+      },
+    },
+    {
+      name: 'connections reset x 10',
+      async strike({ wire }) {
+        for (let time = 0; time < 10; time += 1) {
+          wire.reset();
+          await sleep(150);
+        }
       },
     },
     whileConfigured('OOM', ['CONFIG', 'SET', 'maxmemory', '1'], ['CONFIG', 'SET', 'maxmemory', '0']),
@@ -83,6 +64,7 @@ export function faults(seconds: {
     },
     {
       name: 'SCRIPT FLUSH x 20',
+      isHarmless: true,
       async strike({ command }) {
         for (let time = 0; time < 20; time += 1) {
           await command('SCRIPT', 'FLUSH');
@@ -90,17 +72,115 @@ export function faults(seconds: {
         }
       },
     },
+    flushed(10),
     {
       name: 'event loop blocked 150 ms x 20, Redis healthy',
-      async strike({ ask }) {
+      isHarmless: true,
+      async strike({ block }) {
         for (let time = 0; time < 20; time += 1) {
-          await ask('/block?ms=150');
+          await block(150);
           await sleep(50);
         }
       },
     },
   ];
 }
+
+/** Tried by `npm run faults`, too. */
+export function rarerFaults(seconds: Seconds): Fault[] {
+  return [
+    {
+      name: `replies 300 ms late for ${seconds.down} s`,
+      async strike({ wire }) {
+        wire.delay(300);
+        await sleep(seconds.down * 1000);
+        wire.mend();
+      },
+    },
+    {
+      name: 'connections reset in the middle of a reply, 1.5 s long',
+      async strike({ wire }) {
+        wire.breakAfter(1_000);
+        await sleep(1_500);
+        wire.mend();
+      },
+    },
+    {
+      name: 'a reply stops half-way, and nothing comes after it',
+      inUseWithinMs: 1_500,
+      async strike({ wire }) {
+        wire.stallAfter(100);
+        await sleep(50);
+      },
+    },
+    {
+      name: 'restored from a snapshot 2 s old',
+      isForgetful: true,
+      loses: 'since the snapshot',
+      revivesLeases: true,
+      async strike({ command, redis }) {
+        await command('SAVE');
+        await sleep(2_000);
+        await redis.kill();
+        await redis.restart();
+      },
+    },
+  ];
+}
+
+export function killedFor(seconds: number): Fault {
+  return {
+    name: `SIGKILL, back after ${seconds} s`,
+    async strike({ redis }) {
+      await redis.kill();
+      await sleep(seconds * 1000);
+      await redis.restart();
+    },
+  };
+}
+
+export function frozenFor(seconds: number): Fault {
+  return {
+    name: `SIGSTOP ${seconds} s`,
+    async strike({ redis }) {
+      redis.freeze();
+      await sleep(seconds * 1000);
+      redis.thaw();
+    },
+  };
+}
+
+/** Requests are under way at any time: some of them have read what they are about to write. */
+export function flushed(times: number): Fault {
+  return {
+    name: `FLUSHALL x ${times}, in the middle of requests`,
+    loses: 'flushed',
+    async strike({ command }) {
+      for (let time = 0; time < times; time += 1) {
+        await command('FLUSHALL');
+        await sleep(100 + Math.random() * 20);
+      }
+    },
+  };
+}
+
+/** On the small app: a client that its user made, whose pauses between attempts are its own. */
+export function plainClientFaults(seconds: Seconds): Fault[] {
+  return [killedFor(seconds.down), frozenFor(seconds.frozen)].map((fault) => ({
+    ...fault,
+    name: `${fault.name}, a user's plain client`,
+    client: 'plain',
+    inUseWithinMs: Number.POSITIVE_INFINITY,
+  }));
+}
+
+/** On the small app: whether sessions on the same connection wait for them. */
+export const bigPages: Fault = {
+  name: 'pages of 1 MB over the same connection, 3 s',
+  hasBigPages: true,
+  isHarmless: true,
+  strike: () => sleep(3_000),
+};
 
 function whileConfigured(name: string, begin: readonly string[], end: readonly string[]): Fault {
   return {

@@ -1,234 +1,105 @@
-/** Tries one fault: an app under steady traffic, Redis behind a wire, something goes wrong and ends, and a table says what was seen. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
+/** Tries one fault: an app under steady traffic, something goes wrong and ends, and an account of what was seen. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createClient } from 'redis';
-import { onTestEnd } from '../support/cleanup.js';
-import { type Browser, talkTo } from '../support/http.js';
-import { type Wire, wireTo } from '../support/network.js';
-import { ask } from '../support/redis.js';
-import { RedisServer } from '../support/redis-server.js';
+import { talkTo } from '../support/http.js';
+import type { ClientKind } from './clients.js';
+import { type Ground, type GroundKind, layGround, msUntilInUse } from './ground.js';
+import type { Stage, StageSettings } from './stage.js';
+import { merged, nowMs, shareOf, watchStalls } from './stalls.js';
+import { type Row, sendTraffic, summarize } from './traffic.js';
 
-const FEATURES = ['rate-limit', 'session', 'response-cache', 'cache-aside'] as const;
-type Feature = (typeof FEATURES)[number];
-
-/** How long a feature waits for one Redis call, in milliseconds: its default. */
-export const DEADLINE_MS: Record<Feature, number> = {
-  'rate-limit': 100,
-  session: 250,
-  'response-cache': 100,
-  'cache-aside': 100,
-};
-
-/** The harness' own user: it gets in when nobody else does. */
-const ADMIN = ['--user', 'admin', 'on', 'nopass', '~*', '&*', '+@all'];
-const asAdmin = { username: 'admin', password: 'any' };
-
-/** Between two requests to one feature. */
-const PACE_MS = 25;
-const SETTLE_MS = 500;
-const BACK_WITHIN_MS = 6_000;
-const SLOW_MS = 50;
-
-export interface Scene {
-  readonly redis: RedisServer;
-  readonly wire: Wire;
-  /** Sends the app this request, outside of the traffic. */
-  ask(path: string): Promise<string>;
-  /** Sends Redis this command, past the wire. */
-  command(...command: string[]): Promise<unknown>;
+export interface Scene extends Ground {
+  /** Keeps the app from doing anything else for so long. */
+  block(ms: number): Promise<void>;
 }
 
 export interface Fault {
   readonly name: string;
+  /** Default: one server. */
+  readonly ground?: GroundKind;
   /** Arguments of redis-server. */
   readonly args?: readonly string[];
   /** Redis is down when the app starts. */
   readonly isAbsentAtStart?: boolean;
-  /** A user's own client without an `error` listener instead of connectRedis'. */
-  readonly client?: 'plain';
+  /** Of the small app; default: connectRedis'. */
+  readonly client?: ClientKind;
+  readonly hasBigPages?: boolean;
+  /** What is lost by the fault itself, in a word or two: sessions that are gone are nobody else's doing then. */
+  readonly loses?: string;
+  /** Redis keeps nothing but its snapshots. */
+  readonly isForgetful?: boolean;
+  /** Nothing of it is an outage of Redis: it may not even cost a 503. */
+  readonly isHarmless?: boolean;
+  /** Postgres is away: whatever needs it may answer 503, and takes its time. */
+  readonly isOfPostgres?: boolean;
+  /** It brings back leases of loads that are over: who wants those keys waits until they end, 3 s with the defaults. */
+  readonly revivesLeases?: boolean;
+  /** How soon Redis must be in use again; default 1,000. Infinity: that is up to the user's own client. */
+  readonly inUseWithinMs?: number;
   /** The trouble, from its beginning to its end: when this resolves, Redis is well again. */
   strike(scene: Scene): Promise<void>;
-}
-
-interface Row {
-  readonly feature: Feature;
-  readonly requests: number;
-  /** Such as `200: 130, 503: 20`. */
-  readonly statuses: Record<string, number>;
-  readonly slowestMs: number;
-  readonly slow: number;
-  /** From the end of the fault until Redis runs this feature's commands again; undefined: not within 6 s. */
-  readonly backAfterMs: number | undefined;
+  /** Where a command shows that Redis is in use again; default: the first server. */
+  watched?(ground: Ground): string;
 }
 
 export interface Outcome {
-  readonly fault: string;
+  readonly stage: string;
+  readonly fault: Fault;
   readonly rows: readonly Row[];
+  /** By lane: until Redis was in use again; absent: not within 6 s. */
+  readonly backAfterMs: ReadonlyMap<Row['lane'], number>;
+  /** The part of the time in which the app or its users could not run. */
+  readonly stoodStill: number;
   readonly exits: number;
   readonly unhandled: number;
 }
 
-export async function tryFault(fault: Fault): Promise<Outcome> {
-  const redis = await RedisServer.start({ args: [...ADMIN, ...(fault.args ?? [])] });
-  onTestEnd(() => redis.stop());
-  if (fault.isAbsentAtStart) await redis.kill();
-  const wire = await wireTo(redis.port);
-  const app = await startApp(wire.url, fault.client);
-  const traffic = sendTraffic(app.url);
-  const scene: Scene = {
-    redis,
-    wire,
-    ask: async (path) => (await talkTo(app.url).get(path)).text,
-    command: (...command) => ask(redis.url, command, asAdmin),
-  };
+export type StartStage = (settings: StageSettings) => Promise<Stage>;
+
+const SETTLE_MS = 700;
+
+export async function tryFault(startStage: StartStage, fault: Fault): Promise<Outcome> {
+  const ground = await layGround({ ...fault, kind: fault.ground });
+  if (fault.isAbsentAtStart) await ground.redis.kill();
+  const env = { ...ground.env, CLIENT: fault.client ?? 'connectRedis' };
+  const stage = await startStage({ env, hasBigPages: fault.hasBigPages ?? false });
+  const [app] = stage.programs;
+  const own = watchStalls();
+  const traffic = sendTraffic(stage.lanes);
 
   if (!fault.isAbsentAtStart) await sleep(SETTLE_MS);
-  await fault.strike(scene);
-  const back = await msUntilInUse(redis.url);
+  const since = nowMs();
+  await fault.strike({ ...ground, block: app.block });
+  const backAfterMs = await msUntilInUse(fault.watched?.(ground) ?? ground.redis.url, stage.lanes);
   await sleep(SETTLE_MS);
   const seen = await traffic.stop();
+  own.stop();
+  const until = nowMs();
 
-  const unhandled = app.hasExited() ? 0 : Number(await scene.ask('/unhandled'));
-  const exits = app.hasExited() ? 1 : 0;
-  app.stop();
-  const rows = FEATURES.map((feature) => summarize(feature, seen[feature], back[feature]));
-  return { fault: fault.name, rows, exits, unhandled };
-}
-
-/** One line per fault and feature, aligned. */
-export function tableOf(outcomes: readonly Outcome[]): string {
-  const head = [
-    'fault',
-    'feature',
-    'requests',
-    'statuses',
-    'slowest ms',
-    '> 50 ms',
-    'in use again after ms',
-    'exits',
-    'unhandled',
-  ];
-  const lines = outcomes.flatMap(({ fault, rows, exits, unhandled }) =>
-    rows.map((row) => [
-      fault,
-      row.feature,
-      row.requests,
-      Object.entries(row.statuses)
-        .map(([status, count]) => `${status}: ${count}`)
-        .join(', '),
-      Math.round(row.slowestMs),
-      row.slow,
-      row.backAfterMs === undefined ? 'never' : Math.round(row.backAfterMs),
-      exits,
-      unhandled,
-    ]),
-  );
-  const cells = [head, ...lines].map((line) => line.map(String));
-  const widths = head.map((_, column) => Math.max(...cells.map((line) => (line[column] as string).length)));
-  return cells
-    .map((line) =>
-      line
-        .map((cell, column) => cell.padEnd(widths[column] as number))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
-}
-
-interface App {
-  readonly url: string;
-  hasExited(): boolean;
-  stop(): void;
-}
-
-async function startApp(redisUrl: string, client: string | undefined): Promise<App> {
-  const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', join(__dirname, 'app.ts')], {
-    env: { ...process.env, REDIS_URL: redisUrl, CLIENT: client ?? '' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const stop = () => void child.kill('SIGKILL');
-  onTestEnd(stop);
-  const [line] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
-  const port = /listening on (\d+)/.exec(line.toString())?.[1];
-  return { url: `http://127.0.0.1:${port}`, hasExited: () => child.exitCode !== null, stop };
-}
-
-interface Answer {
-  readonly status: number | string;
-  readonly ms: number;
-}
-
-/** One request per feature every 25 ms, whether the earlier ones are answered or not. */
-function sendTraffic(url: string) {
-  const seen = Object.fromEntries(FEATURES.map((feature) => [feature, [] as Answer[]])) as Record<
-    Feature,
-    Answer[]
-  >;
-  const underWay = new Set<Promise<void>>();
-  const browser = talkTo(url).browser();
-  const timer = setInterval(() => {
-    for (const feature of FEATURES) {
-      const answered = send(browser, feature).then((answer) => void seen[feature].push(answer));
-      underWay.add(answered);
-      void answered.then(() => underWay.delete(answered));
-    }
-  }, PACE_MS);
+  const running = stage.programs.filter((program) => !program.hasEnded());
+  const observed = await Promise.all(running.map((program) => program.observed()));
+  const isUp = await answers(stage.url);
+  if (isUp) await stage.audit();
+  const stalls = merged(own.stalls, ...observed.map((each) => each.stalls));
+  const unhandled = observed.reduce((sum, each) => sum + each.unhandled, 0);
+  if (unhandled > 0 || running.length < stage.programs.length)
+    for (const program of stage.programs) process.stdout.write(program.output());
+  for (const program of stage.programs) program.signal('SIGKILL');
   return {
-    async stop() {
-      clearInterval(timer);
-      await Promise.all(underWay);
-      return seen;
-    },
-  };
-}
-
-async function send(browser: Browser, feature: Feature): Promise<Answer> {
-  const sentAt = performance.now();
-  try {
-    const { status } = await browser.get(`/${feature}`);
-    return { status, ms: performance.now() - sentAt };
-  } catch (error) {
-    return { status: (error as NodeJS.ErrnoException).code ?? 'error', ms: performance.now() - sentAt };
-  }
-}
-
-function summarize(feature: Feature, answers: readonly Answer[], backAfterMs: number | undefined): Row {
-  const statuses: Record<string, number> = {};
-  for (const { status } of answers) statuses[status] = (statuses[status] ?? 0) + 1;
-  return {
-    feature,
-    requests: answers.length,
-    statuses,
-    slowestMs: Math.max(0, ...answers.map(({ ms }) => ms)),
-    slow: answers.filter(({ ms }) => ms > SLOW_MS).length,
+    stage: stage.name,
+    fault,
+    rows: stage.lanes.map((lane) => summarize(lane, seen.get(lane) ?? [], since, stalls)),
     backAfterMs,
+    stoodStill: shareOf(stalls, since, until),
+    exits: stage.programs.length - running.length,
+    unhandled,
   };
 }
 
-/** What a feature's keys begin with. */
-const KEYS: Record<Feature, string> = {
-  'rate-limit': '"rl:faults:',
-  session: '"sess:',
-  'response-cache': '"page:',
-  'cache-aside': '"faults:',
-};
-
-/** For each feature, from now until Redis itself sees a command of it. */
-async function msUntilInUse(url: string): Promise<Partial<Record<Feature, number>>> {
-  const since = performance.now();
-  const seen: Partial<Record<Feature, number>> = {};
-  const client = createClient({ url, ...asAdmin, socket: { reconnectStrategy: 5 } });
-  client.on('error', () => {});
-  await client.connect();
-  await client.monitor((line) => {
-    for (const feature of FEATURES) {
-      if (String(line).includes(KEYS[feature])) seen[feature] ??= performance.now() - since;
-    }
-  });
-  while (performance.now() - since < BACK_WITHIN_MS && Object.keys(seen).length < FEATURES.length)
-    await sleep(5);
-  client.destroy();
-  return seen;
+function answers(url: string): Promise<boolean> {
+  return talkTo(url)
+    .get('/')
+    .then(
+      () => true,
+      () => false,
+    );
 }

@@ -1,33 +1,78 @@
 /** `npm run faults`: every fault in full, as a table, held to the promises of docs/operations.md. */
-import { expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { guardRedis } from '../../lib/core/guard.js';
+import { openGate } from '../demo-app/gate.js';
+import { openShop, type Shop } from '../demo-app/support.js';
 import { onTestEnd } from '../support/cleanup.js';
 import { connect } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
-import { faults } from './faults.js';
-import { DEADLINE_MS, type Outcome, tableOf, tryFault } from './harness.js';
+import { bigPages, faults, plainClientFaults, rarerFaults } from './faults.js';
+import { type Fault, type Outcome, type StartStage, tryFault } from './harness.js';
+import { postgresCrash } from './postgres-faults.js';
+import { brokenPromises, isMachineBusy, latePromises } from './promises.js';
+import { startShop } from './shop.js';
+import { startSmallApp } from './stage.js';
+import { tableOf } from './table.js';
+import { topologyFaults } from './topology-faults.js';
 
-const FAULT_WITHIN_MS = 120_000;
-const IN_USE_AGAIN_MS = 1_000;
+const FAULT_WITHIN_MS = 240_000;
+const seconds = { absent: Number(process.env.ABSENT_SECONDS ?? 10), frozen: 5, down: 3 };
+const onOneServer = [...faults(seconds), ...rarerFaults(seconds)];
+const TRIES = 2;
 const outcomes: Outcome[] = [];
+/** Late twice, and so was what uses no Redis. */
+const notJudged: string[] = [];
 
-test.each(faults({ absent: Number(process.env.ABSENT_SECONDS ?? 10), frozen: 5, down: 3 }))(
-  '$name',
-  async (fault) => {
-    const outcome = await tryFault(fault);
-    outcomes.push(outcome);
+let shop: Shop;
+beforeAll(async () => {
+  shop = await openShop();
+  // What was confirmed survives a crash; the tests' Postgres is told not to care otherwise.
+  await shop.sql.unsafe(`alter database ${new URL(shop.url).pathname.slice(1)} set synchronous_commit = on`);
+}, 60_000);
+afterAll(() => shop.close());
+
+/** One that is late is tried again: others may have been busy on this machine. */
+async function hold(startStage: StartStage, fault: Fault): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    const outcome = await tryFault(startStage, fault);
     process.stdout.write(`${tableOf([outcome])}\n\n`);
-    expect(outcome).toMatchObject({ exits: 0, unhandled: 0 });
-    for (const row of outcome.rows) {
-      expect(row.requests).toBeGreaterThan(10);
-      const mustAnswer =
-        row.feature !== 'session' || fault.name.includes('healthy') || fault.name.includes('FLUSH');
-      if (mustAnswer) expect(Object.keys(row.statuses)).toEqual(['200']);
-      else expect(['200', '200,503', '503']).toContain(Object.keys(row.statuses).join());
-    }
-  },
-  FAULT_WITHIN_MS,
-);
+    expect(brokenPromises(outcome)).toEqual([]);
+    const late = latePromises(outcome);
+    if (late.length === 0) return void outcomes.push(outcome);
+    process.stdout.write(`late: ${late.join(', ')}\n\n`);
+    if (tries < TRIES) continue;
+    outcomes.push(outcome);
+    if (!isMachineBusy(outcome)) expect(late).toEqual([]);
+    notJudged.push(`${outcome.stage}, ${fault.name}: ${late.join(', ')}`);
+    return;
+  }
+}
+
+describe('the demo', () => {
+  test.each(onOneServer)(
+    '$name',
+    (fault) => hold((settings) => startShop(shop, settings), fault),
+    FAULT_WITHIN_MS,
+  );
+
+  test(
+    'Postgres',
+    async () => {
+      const gate = await openGate(shop.url);
+      const behindGate = { ...shop, url: gate.url };
+      await hold((settings) => startShop(behindGate, settings), postgresCrash(shop, gate, 2));
+    },
+    FAULT_WITHIN_MS,
+  );
+});
+
+describe('a small app', () => {
+  test.each([...onOneServer, ...plainClientFaults(seconds), bigPages, ...topologyFaults])(
+    '$name',
+    (fault) => hold(startSmallApp, fault),
+    FAULT_WITHIN_MS,
+  );
+});
 
 test('with the breaker open a call fails within 2 ms and Redis is sent nothing', async () => {
   const server = await RedisServer.start();
@@ -58,21 +103,8 @@ test('with the breaker open a call fails within 2 ms and Redis is sent nothing',
   expect(asked).toBe(4);
 });
 
-test('the table', () => {
+afterAll(() => {
   process.stdout.write(`${tableOf(outcomes)}\n`);
-  const late = outcomes.flatMap(({ fault, rows }) =>
-    rows
-      .filter(({ feature, slowestMs }) => !fault.includes('blocked') && slowestMs > 2 * DEADLINE_MS[feature])
-      .map((row) => [fault, row]),
-  );
-  expect(late).toEqual([]);
-  const lost = outcomes.flatMap(({ fault, rows }) =>
-    rows
-      .filter(
-        ({ backAfterMs = Number.POSITIVE_INFINITY }) =>
-          backAfterMs > IN_USE_AGAIN_MS && !fault.includes('plain'),
-      )
-      .map((row) => [fault, row]),
-  );
-  expect(lost).toEqual([]);
+  if (notJudged.length > 0)
+    process.stdout.write(`\nnot judged, for the machine was too busy:\n${notJudged.join('\n')}\n`);
 });

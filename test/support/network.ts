@@ -14,8 +14,10 @@ export interface Wire {
   delay(ms: number): void;
   /** All connections are reset; new ones are accepted. */
   reset(): void;
-  /** Passes this many more bytes of replies on each connection, then resets it. */
+  /** Passes this many more bytes of replies on each connection, new ones too, then resets it. */
   breakAfter(bytes: number): void;
+  /** Passes this many more bytes of replies on each connection that there is, and then nothing any more. */
+  stallAfter(bytes: number): void;
   close(): Promise<void>;
 }
 
@@ -29,10 +31,11 @@ export async function wireTo(port: number): Promise<Wire> {
   const pairs = new Set<Pair>();
   let mode: Mode = 'pass';
   let delayMs = 0;
-  let bytesLeft = Number.POSITIVE_INFINITY;
+  let breaksAfter = Number.POSITIVE_INFINITY;
 
   const server = net.createServer(function connect(near) {
-    const pair: Pair = { near, far: undefined, isDead: mode === 'swallow' && !hasPacketFilter };
+    const isDead = mode === 'swallow' && !hasPacketFilter;
+    const pair: Pair = { near, far: undefined, isDead, bytesLeft: breaksAfter, stalls: false };
     pairs.add(pair);
     near.on('error', () => {});
     near.on('close', () => {
@@ -49,8 +52,10 @@ export async function wireTo(port: number): Promise<Wire> {
     far.on('data', (data) => {
       if (pair.isDead) return;
       if (delayMs > 0) return void setTimeout(() => near.destroyed || near.write(data), delayMs).unref();
-      if (data.length <= bytesLeft) return void near.write(data);
-      near.write(data.subarray(0, bytesLeft), () => near.resetAndDestroy());
+      const passed = data.subarray(0, pair.bytesLeft);
+      pair.bytesLeft -= passed.length;
+      pair.isDead = passed.length < data.length;
+      near.write(passed, () => pair.isDead && !pair.stalls && near.resetAndDestroy());
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -69,7 +74,7 @@ export async function wireTo(port: number): Promise<Wire> {
       if (hasPacketFilter && mode === 'swallow') nft(`delete table inet wire${address.port}`);
       mode = 'pass';
       delayMs = 0;
-      bytesLeft = Number.POSITIVE_INFINITY;
+      breaksAfter = Number.POSITIVE_INFINITY;
     },
     swallow() {
       mode = 'swallow';
@@ -83,7 +88,11 @@ export async function wireTo(port: number): Promise<Wire> {
       for (const { near } of pairs) near.resetAndDestroy();
     },
     breakAfter(bytes) {
-      bytesLeft = bytes;
+      breaksAfter = bytes;
+      for (const pair of pairs) pair.bytesLeft = bytes;
+    },
+    stallAfter(bytes) {
+      for (const pair of pairs) Object.assign(pair, { bytesLeft: bytes, stalls: true });
     },
     close,
   };
@@ -93,6 +102,8 @@ interface Pair {
   readonly near: net.Socket;
   far: net.Socket | undefined;
   isDead: boolean;
+  bytesLeft: number;
+  stalls: boolean;
 }
 
 function dropPackets(port: number): void {

@@ -61,6 +61,8 @@ async function hasFormed(url: string, count: number): Promise<boolean> {
 
 export interface RedisSentinel {
   readonly master: RedisServer;
+  /** Takes over half a second after the master is gone. */
+  readonly replica: RedisServer | undefined;
   /** Of the one Sentinel. */
   readonly port: number;
   /** What the Sentinel calls the master. */
@@ -68,9 +70,11 @@ export interface RedisSentinel {
   stop(): Promise<void>;
 }
 
-export async function startSentinel(): Promise<RedisSentinel> {
+export async function startSentinel({ hasReplica = false } = {}): Promise<RedisSentinel> {
   const name = 'main';
   const master = await RedisServer.start();
+  const args = ['--replicaof', '127.0.0.1', String(master.port)];
+  const replica = hasReplica ? await RedisServer.start({ args }) : undefined;
   const folder = mkdtempSync(join(tmpdir(), 'express-redis-suite-test-sentinel-'));
   const port = master.port + 1;
   const config = join(folder, 'sentinel.conf');
@@ -81,6 +85,8 @@ export async function startSentinel(): Promise<RedisSentinel> {
       'bind 127.0.0.1',
       `dir ${folder}`,
       `sentinel monitor ${name} 127.0.0.1 ${master.port} 1`,
+      `sentinel down-after-milliseconds ${name} ${hasReplica ? 500 : 30_000}`,
+      `sentinel failover-timeout ${name} 5000`,
     ].join('\n'),
   );
   const child = spawn(process.env.REDIS_SERVER_BIN ?? 'redis-server', [config, '--sentinel'], {
@@ -90,18 +96,25 @@ export async function startSentinel(): Promise<RedisSentinel> {
   });
   child.unref();
   const release = watchOver({ pid: child.pid as number, folder });
-  await until(() => isAnswering(`redis://127.0.0.1:${port}`), FORMED_WITHIN_MS);
+  const url = `redis://127.0.0.1:${port}`;
+  await until(() => isAnswering(url), FORMED_WITHIN_MS);
+  if (replica) await until(() => knowsReplica(url, name), FORMED_WITHIN_MS);
   return {
     master,
+    replica,
     port,
     name,
     stop: async () => {
       child.kill('SIGKILL');
       release();
       rmSync(folder, { recursive: true, force: true });
-      await master.stop();
+      await Promise.all([master.stop(), replica?.stop()]);
     },
   };
+}
+
+async function knowsReplica(url: string, name: string): Promise<boolean> {
+  return ((await ask(url, ['SENTINEL', 'REPLICAS', name])) as unknown[]).length > 0;
 }
 
 function isAnswering(url: string): Promise<boolean> {
