@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, expect, test } from '@jest/globals';
+import { beforeAll, expect, jest, test } from '@jest/globals';
 import { WebSocket } from 'ws';
 import type { Served } from '../support/http.js';
 import { serveProgram } from '../support/program.js';
@@ -108,6 +108,9 @@ async function limitsRemembersAndCaches(app: Served): Promise<void> {
 const examples = readdirSync(join(ROOT, FOLDER), { recursive: true, encoding: 'utf8' })
   .filter((name) => /\.[cm]?js$/.test(name) && name !== BUILT)
   .sort();
+
+// Each starts a process, or three.
+jest.setTimeout(60_000);
 
 let redis: RedisServer;
 beforeAll(async () => {
