@@ -139,7 +139,7 @@ describe('In place of express-rate-limit', () => {
     await expectSame(await stacked(theirs), await stacked(ours), [['/'], ['/']]);
   });
 
-  test.each<[string, unknown]>([
+  const messages: [string, unknown][] = [
     ['a string', 'Slow down'],
     ['an object', { error: { code: 42, text: 'zu schnell, ärgerlich' } }],
     ['an array', [1, 2]],
@@ -152,7 +152,11 @@ describe('In place of express-rate-limit', () => {
     ['a function of nothing', () => undefined],
     ['an async function of nothing', async () => undefined],
     ['an empty string', ''],
-  ])('rejects with a message that is %s', async (_kind, message) => {
+  ];
+  // Express 4 takes a number for a status, and express-rate-limit gives it one. There, we still mean a message.
+  const same = messages.filter(([, message]) => typeof message !== 'number' || !('query' in express));
+
+  test.each(same)('rejects with a message that is %s', async (_kind, message) => {
     await expectSameEverywhere(() => ({ limit: 1, message }), four);
   });
 

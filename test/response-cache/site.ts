@@ -23,7 +23,7 @@ const UNHURRIED: ResponseCacheOptions = { deadlineMs: 5_000 };
 
 type Handler = (req: IncomingMessage, res: ServerResponse, run: number) => unknown;
 
-/** An Express 5 app: the cache, then the handler for every method and path. */
+/** An Express app: the cache, then the handler for every method and path. */
 export async function expressSite(
   options: ResponseCacheOptions,
   handler: Handler,
@@ -36,9 +36,10 @@ export async function expressSite(
   for (const middleware of before) app.use(middleware);
   app.use(cache);
   for (const middleware of after) app.use(middleware);
-  app.use((req, res) => {
+  app.use((req, res, next) => {
     runs.count += 1;
-    return handler(req, res, runs.count) as undefined;
+    // As Express 5 does by itself, and handlers under Express 4 have to.
+    Promise.resolve(handler(req, res, runs.count)).catch(next);
   });
   return { ...(await serve(app)), runs, purge: cache.purge, cache };
 }

@@ -15,7 +15,7 @@ function site(cache: express.RequestHandler): express.Express {
   const app = express();
   let runs = 0;
   app.use(cache);
-  app.get('/*path', async (req, res) => {
+  app.use(async (req, res) => {
     const { ms = 0, age = 60, as = '', vary, swr, drip = 0 } = req.query;
     runs += 1;
     const run = runs;

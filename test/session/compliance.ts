@@ -3,7 +3,17 @@ import { deepStrictEqual, equal, notEqual, ok } from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import expressSession, { type SessionData, type Store } from 'express-session';
 import { type Browser, serve } from '../support/http.js';
-import { AN_HOUR, type AnySession, appWith, barrier, commonActs, cookieOf, idIn, SECRET } from './support.js';
+import {
+  type Act,
+  AN_HOUR,
+  type AnySession,
+  appWith,
+  barrier,
+  commonActs,
+  cookieOf,
+  idIn,
+  SECRET,
+} from './support.js';
 
 /** An empty store, whose sessions nobody else has. */
 export type MakeStore = () => Promise<Store>;
@@ -428,15 +438,17 @@ async function logIn(store: Store, maxAge = AN_HOUR) {
     rolling: true,
     cookie: { maxAge },
   };
+  const answerSlowly: Act = async (req, res) => {
+    loaded.open();
+    await goOn.passed;
+    if (req.params.name) req.session[req.params.name as string] = req.params.value;
+    res.end('slow');
+  };
   const app = await serve(
     appWith(expressSession(settings), {
       ...commonActs,
-      '/slow{/:name/:value}': async (req, res) => {
-        loaded.open();
-        await goOn.passed;
-        if (req.params.name) req.session[req.params.name as string] = req.params.value;
-        res.end('slow');
-      },
+      '/slow': answerSlowly,
+      '/slow/:name/:value': answerSlowly,
     }),
   );
   const browser: Browser = app.browser();
