@@ -41,8 +41,10 @@ async function start(): Promise<void> {
   // What is another process' work on Redis, this one does itself without.
   const jobs =
     redis === undefined ? startJobs({ sql, events, reportCache, log: console.log, ...config }) : undefined;
+  const meter = openMeter(redis);
   ending.endStreams = events.close;
   ending.endRest = async function endRest() {
+    meter.close();
     await Promise.all([jobs?.stop(), rowChanges?.close()]);
     await connections.close();
   };
@@ -50,7 +52,6 @@ async function start(): Promise<void> {
   const metrics = new Registry();
   collectDefaultMetrics({ register: metrics });
   collectMetrics({ registry: metrics });
-  const meter = openMeter(redis);
   const parts = { config, sql, redis, events, cache, reportCache, meter, metrics, log: console.error };
   server.on('request', createApp(parts));
   await listen(server, config);

@@ -25,24 +25,31 @@ export function openFreezer(redis: RedisClient, pid: number): Freezer {
   async function freeze(): Promise<Freezing> {
     if (isFrozen) return 'already';
     isFrozen = true;
-    if (!(await isProcessOf(redis, pid))) {
+    try {
+      const isOurs = await isProcessOf(redis, pid);
+      if (isOurs) await stopAndGo();
+      else isFrozen = false;
+      return isOurs ? 'frozen' : 'not-ours';
+    } catch (error) {
       isFrozen = false;
-      return 'not-ours';
+      throw error;
     }
-    await new Promise<void>((resolve) => {
+  }
+
+  function stopAndGo(): Promise<void> {
+    return new Promise((resolve, reject) => {
       const child = spawn(process.execPath, ['-e', STOP_AND_GO, String(pid), String(FROZEN_FOR_MS)], {
         detached: true,
         stdio: 'ignore',
       });
-      child.on('spawn', resolve).on('error', () => resolve());
+      child.on('spawn', resolve).on('error', reject);
       child.on('exit', function thaw() {
-        isFrozen = false;
         // Whatever became of that program.
         continueProcess(pid);
+        isFrozen = false;
       });
       child.unref();
     });
-    return 'frozen';
   }
 
   return { freeze };

@@ -32,7 +32,7 @@ export function dashboardPage(facts: PageFacts): string {
     ${redisPanel(facts)}
     ${limitsPanel(facts)}
     ${cachePanel()}
-    ${sessionPanel()}
+    ${sessionPanel(facts)}
     ${shopPanel(facts)}
     ${eventsPanel()}
   </main>

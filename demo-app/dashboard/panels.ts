@@ -1,11 +1,13 @@
 /** The panels of the dashboard, one function each. What the scripts fill in has an id or a data attribute. */
 import { type Html, html } from './html.js';
+import type { SessionLifetimes } from './own-session.js';
 import type { ShownLimiter } from './windows.js';
 
 export interface PageFacts {
   /** Empty without the database. */
   readonly products: readonly { readonly id: number; readonly name: string; readonly price: number }[];
   readonly limiters: readonly Pick<ShownLimiter, 'name' | 'what' | 'windowMs'>[];
+  readonly lifetimes: SessionLifetimes;
   readonly hasRedis: boolean;
   /** Whether the demo started Redis itself. */
   readonly mayFreeze: boolean;
@@ -149,7 +151,7 @@ function counters(id: string, title: string, rows: readonly (readonly [string, s
   </table>`;
 }
 
-export function sessionPanel(): Html {
+export function sessionPanel({ lifetimes }: PageFacts): Html {
   return html`<section class="panel" id="session" aria-labelledby="session-title">
     <header>
       <h2 id="session-title">Your session</h2>
@@ -162,8 +164,8 @@ export function sessionPanel(): Html {
       <p class="hint">Everybody’s password is <code>demo</code>.</p>
     </form>
     <div id="lifetimes" hidden>
-      ${lifetime('idle', 'ends unless used')}
-      ${lifetime('absolute', 'ends anyway')}
+      ${lifetime('idle', 'ends unless used', lifetimes.idleMs)}
+      ${lifetime('absolute', 'ends anyway', lifetimes.absoluteMs)}
       <div class="actions"><button type="button" id="use">Use it</button><button type="button" id="logout">Log out</button></div>
     </div>
     <h3 id="devices-title" hidden>Your devices</h3>
@@ -172,9 +174,9 @@ export function sessionPanel(): Html {
   </section>`;
 }
 
-function lifetime(which: string, label: string): Html {
+function lifetime(which: string, label: string, wholeMs: number): Html {
   return html`<div class="lifetime" data-lifetime="${which}"><span>${label}</span> <span class="clock" data-cell="left">–</span>
-    <progress max="1" value="0" aria-label="${label}"></progress></div>`;
+    <progress max="${wholeMs}" value="0" aria-label="${label}"></progress></div>`;
 }
 
 export function shopPanel({ products }: PageFacts): Html {

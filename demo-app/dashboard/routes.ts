@@ -61,6 +61,7 @@ export function dashboardRoutes(parts: DashboardParts): ExpressRouter {
       dashboardPage({
         products: shown.slice(0, PRODUCTS_SHOWN),
         limiters,
+        lifetimes,
         hasRedis: redis !== undefined,
         mayFreeze: freezer !== undefined,
       }),

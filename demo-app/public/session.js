@@ -63,8 +63,6 @@ function show() {
   showDevices(isIn ? (state.devices ?? []) : []);
 }
 
-const WHOLE_MS = { idle: 3_600_000, absolute: 8 * 3_600_000 };
-
 function showLifetimes() {
   if (state.state !== 'logged-in') return;
   const left = { idle: state.idleLeftMs, absolute: state.absoluteLeftMs };
@@ -73,7 +71,7 @@ function showLifetimes() {
     const now = leftMs - (performance.now() - receivedAt);
     const root = document.querySelector(`[data-lifetime="${which}"]`);
     root.querySelector('[data-cell="left"]').textContent = countdown(now);
-    root.querySelector('progress').value = Math.max(0, now / WHOLE_MS[which]);
+    root.querySelector('progress').value = Math.max(0, now);
     if (now <= 0) look();
   }
 }

@@ -100,15 +100,15 @@ describe('the session', () => {
 });
 
 test('hammering ends at the limit; the countdown to the next slot ends, too, and requests pass again', async () => {
-  const { app } = await serveOnRedis({ rateLimit: 20, rateLimitWindowMs: 4000 });
+  const { app } = await serveOnRedis({ rateLimit: 15, rateLimitWindowMs: 6000 });
   const { page, complaints } = await openDashboard(browser, app);
   const api = page.locator('[data-limiter="api"]');
   await api.getByText('Empty.').waitFor();
   await page.getByRole('button', { name: 'Hammer' }).click();
-  await api.getByText(/^Full\. Next slot in [0-4]\.\d s, at \d\d:\d\d:\d\d\.\d{3}$/).waitFor();
+  await api.getByText(/^Full\. Next slot in [0-6]\.\d s, at \d\d:\d\d:\d\d\.\d{3}$/).waitFor();
   await page
     .locator('#hammer-said')
-    .getByText(/^2\d passed, 1\d denied\.$/)
+    .getByText(/^\d+ passed, 1\d denied\.$/)
     .waitFor();
   await api.getByText(/^Room now|^Empty/).waitFor();
   await page.getByRole('button', { name: 'Place an order' }).click();
