@@ -46,7 +46,7 @@ export async function connectRedis(given: string | ConnectRedisOptions = {}): Pr
   const client = createClient(settings) as unknown as ConnectedRedis;
   redisOf(client);
   recycleWhenSilent(client);
-  closeAtOnceWhenAway(client);
+  closeWithoutWaitingForEver(client);
   if (options.socket?.socketTimeout === undefined) letDuplicatesBeSilent(client);
   await firstAttempt(client);
   return client;
@@ -106,21 +106,36 @@ function recycleWhenSilent(client: ConnectedRedis): void {
 
   function replace() {
     callOffPing = undefined;
-    if (!client.isReady) return;
-    const wasOpen = client.isOpen;
-    // Its user may be closing it, and would wait for this very PING.
+    if (!client.isReady || !client.isOpen) return;
     client.destroy();
-    if (wasOpen) connectInBackground(client);
+    connectInBackground(client);
   }
 }
 
-/** While it connects, node-redis' own `close()` would wait for the answer to its greeting, which may never come. */
-function closeAtOnceWhenAway(client: ConnectedRedis): void {
+/**
+ * node-redis' own `close()` waits for every answer, which may never come, and redis 5 then lets nobody end the connection.
+ * A PING shows beforehand that all answers are there.
+ */
+function closeWithoutWaitingForEver(client: ConnectedRedis): void {
   const closeWhenIdle = client.close.bind(client);
   client.close = async function close() {
-    if (client.isOpen && !client.isReady) client.destroy();
+    const isAway = client.isOpen && !(await isAnswering(client));
+    if (isAway && client.isOpen) client.destroy();
     else await closeWhenIdle();
   };
+}
+
+function isAnswering(client: ConnectedRedis): Promise<boolean> {
+  if (!client.isReady) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const callOff = startDeadline(PING_TIMEOUT_MS, () => resolve(false));
+    // An error is an answer too, unless the connection is what failed.
+    const answered = () => {
+      callOff();
+      resolve(client.isReady);
+    };
+    client.ping().then(answered, answered);
+  });
 }
 
 /** Connections that block or listen are silent by nature: nothing but TCP tells whether their peer is there. */
