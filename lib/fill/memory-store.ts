@@ -213,6 +213,9 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
 
 function sizeOf(fields: ReadonlyMap<string, Value>, key: string): number {
   let bytes = OVERHEAD_BYTES + 2 * key.length;
-  for (const [field, value] of fields) bytes += OVERHEAD_BYTES + 2 * field.length + value.bytes.length;
+  for (const [field, { bytes: own, names }] of fields) {
+    bytes += OVERHEAD_BYTES + 2 * field.length + own.length;
+    for (const name of names) bytes += OVERHEAD_BYTES + 2 * name.length;
+  }
   return bytes;
 }

@@ -11,6 +11,7 @@ import type { Found } from './shelf.js';
 import { dispatch, outermostApp } from './synthetic.js';
 import { taggerOf } from './tags.js';
 import { isSteering } from './unnamed.js';
+import { sent } from './vary.js';
 import type { Visit } from './visit.js';
 
 /** What the mark on our own request carries through the app, back to the cache that sent it. */
@@ -63,7 +64,7 @@ function send({ req, target }: Visit, renewal: Renewal): void {
   const { cache, key, entry, stake } = renewal;
   const steering = cache.settings.selection.unnamedIn ? Object.keys(req.headers).filter(isSteering) : [];
   const choosing = new Set([...OF_THE_TARGET, ...entry.vary, ...steering]);
-  const names = [...choosing].filter((name) => req.headers[name] !== undefined);
+  const names = [...choosing].filter((name) => sent(req.headers, name) !== undefined);
   const request = {
     url: target.path,
     headers: Object.fromEntries(names.map((name) => [name, String(req.headers[name])])),

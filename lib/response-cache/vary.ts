@@ -56,9 +56,14 @@ export function namesKept(kept: string, always: VaryNames): VaryNames {
 export function variantField(names: VaryNames, headers: IncomingHttpHeaders, ignoresOrder: boolean): string {
   const steering = headers[STEERING];
   if (names.length === 0 && steering === undefined) return SOLE_VARIANT;
-  const selecting = names.map((name) => [name, normalise(name, headers[name], ignoresOrder)]);
+  const selecting = names.map((name) => [name, normalise(name, sent(headers, name), ignoresOrder)]);
   if (steering !== undefined) selecting.push([STEERING, String(steering)]);
   return `v:${createHash('sha256').update(JSON.stringify(selecting)).digest('base64url')}`;
+}
+
+/** A header may be called `constructor`, which every object has. */
+export function sent(headers: IncomingHttpHeaders, name: string): string | string[] | undefined {
+  return Object.hasOwn(headers, name) ? headers[name] : undefined;
 }
 
 /** The others, with a `|`, are what a route chooses by besides: see selection.ts. */
