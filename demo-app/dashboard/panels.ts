@@ -29,7 +29,7 @@ export function reportPanel(): Html {
       <figure><figcaption>Latency in ms, log scale; <span class="dash">dashed: p99</span></figcaption><div class="plot" id="plot-latency" role="img" aria-label="Latency over the last two minutes; the numbers are in the table below"></div></figure>
     </div>
     <table class="figures">
-      <caption class="hidden">The last second in which something was answered</caption>
+      <caption class="hidden">The last full second in which something was answered</caption>
       <thead><tr><th scope="col">route</th><th scope="col">answers/s</th><th scope="col">p50</th><th scope="col">p99</th></tr></thead>
       <tbody>
         ${timingRow('cached', 'with the cache')}
@@ -120,7 +120,7 @@ const LOOKUPS = [
   ['hit', 'from the cache'],
   ['miss', 'from Postgres, and kept'],
   ['shared', 'another request was loading it'],
-  ['bypass', 'from Postgres, for Redis is away'],
+  ['bypass', 'from Postgres, past the cache'],
 ] as const;
 
 export function cachePanel(): Html {

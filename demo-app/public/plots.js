@@ -22,20 +22,20 @@ export function startPlots() {
 export function showSamples(all) {
   samples = all.slice(-SHOWN_S);
   draw();
-  for (const route of ROUTES) {
-    const last = samples.findLast((sample) => sample[route].count > 0);
-    if (last !== undefined) showFigures(route, last[route]);
-  }
+  for (const route of ROUTES) showFigures(route);
 }
 
 export function addSample(sample) {
-  samples.push(sample);
-  samples = samples.slice(-SHOWN_S);
-  draw();
-  for (const route of ROUTES) if (sample[route].count > 0) showFigures(route, sample[route]);
+  showSamples([...samples, sample]);
 }
 
-function showFigures(route, { count: answers, p50, p99 }) {
+/** Of a second that was answered from its beginning to its end, if there is one: the last of a run is cut short. */
+function showFigures(route) {
+  const isBusy = (sample) => sample !== undefined && sample[route].count > 0;
+  const full =
+    samples.findLast((sample, at) => isBusy(sample) && isBusy(samples[at + 1])) ?? samples.findLast(isBusy);
+  if (full === undefined) return;
+  const { count: answers, p50, p99 } = full[route];
   const row = document.querySelector(`#report tr[data-route="${route}"]`);
   const cell = (name) => row.querySelector(`[data-cell="${name}"]`);
   cell('rate').textContent = count(answers);

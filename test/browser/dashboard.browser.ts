@@ -195,14 +195,17 @@ describe.each(['light', 'dark'] as const)('in the %s', (colorScheme) => {
   });
 });
 
-test.each([360, 700, 1001])('%i pixels are wide enough: nothing scrolls sideways', async (width) => {
-  const { app } = await serveOnRedis();
-  const { page } = await openDashboard(browser, app, { viewport: { width, height: 800 } });
-  await logIn(page);
-  await page.getByRole('button', { name: 'Place an order' }).click();
-  await page
-    .locator('#order-said')
-    .getByText(/^Order/)
-    .waitFor();
-  expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width);
-});
+test.each([360, 700, 1001])(
+  '%i pixels are wide enough: nothing scrolls sideways or sticks out',
+  async (width) => {
+    const { app } = await serveOnRedis();
+    const { page } = await openDashboard(browser, app, { viewport: { width, height: 800 } });
+    await logIn(page);
+    await page.getByRole('button', { name: 'Place an order' }).click();
+    await page
+      .locator('#order-said')
+      .getByText(/^Order/)
+      .waitFor();
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width);
+  },
+);
