@@ -1,5 +1,6 @@
 /** The sliding window inside Redis: one script decides and records. */
 import { defineScript, type Script } from '../core/script.js';
+import { ordinaryLua } from './ordinary.lua.js';
 
 /**
  * A key is a sorted set with an entry per request. The member is the microsecond it was taken, by Redis' clock; the score
@@ -35,19 +36,7 @@ local clock = now + 0
 local first, newest, total
 local last = redis.pcall('ZRANGE', key, '-1', '-1', 'WITHSCORES')
 
--- Most requests first: one window, none of whose hits has left, with room. Newest and clock being less than a window
--- apart, the one is before the other within a window's slot only when they share it: then the TTL will do, see below.
-if last[1] and record ~= '0' and span == 0 and cost > 0 and not ARGV[7] then
-  newest, total = tonumber(last[1]), last[2] + cost
-  if newest and newest < clock and total <= ARGV[6] + 0 and newest % longest < clock % longest then
-    first = tonumber(call('ZRANGE', key, '0', '0')[1])
-    if first and first > clock - longest and first <= newest then
-      call('ZADD', key, total, now)
-      return { 1, 0, clock, total, first + longest - clock, 0 }
-    end
-  end
-end
-
+${ordinaryLua}
 local blocked, block = 0, ARGV[4] + 0
 
 local function keep(stamp)
@@ -114,13 +103,14 @@ local function beginning(window)
   local cutoff = clock - window
   if not newest or newest <= cutoff then return total end
   if first > cutoff then return 0, first end
-  -- A busy key has one or two to drop at each hit; only after a pause it is worth searching.
-  local head = call('ZRANGE', key, '0', '3', 'WITHSCORES')
-  for i = 3, #head, 2 do
-    local taken = tonumber(head[i]) or math.huge
-    if taken > cutoff then return tonumber(head[i - 1]), taken, (i - 3) / 2 end
+  -- A busy key has a few to drop; only after a pause it is worth searching.
+  local few = head or call('ZRANGE', key, '0', '5', 'WITHSCORES')
+  head = nil
+  for i = 3, #few, 2 do
+    local taken = tonumber(few[i]) or math.huge
+    if taken > cutoff then return tonumber(few[i - 1]), taken, (i - 3) / 2 end
   end
-  local left, step, live = 3, 1, call('ZCARD', key)
+  local left, step, live = 5, 1, call('ZCARD', key)
   while left + step < live and at(left + step) <= cutoff do
     left = left + step
     step = 2 * step

@@ -8,8 +8,11 @@ import { commandFor, flexible, OURS, ours, PEER, peer } from './contenders.js';
 
 const run = promisify(execFile);
 
+const STEADY = `${OURS}, hits leaving as they come`;
 /** Each client uses half of its limit on average, and no client all of it. */
 const CALLS_PER_CLIENT = 50;
+/** Of so many the first window is but a part. */
+const STEADY_WINDOWS = 3;
 const CONNECTIONS = 32;
 const RUN_WITHIN_MS = 120_000;
 
@@ -30,13 +33,22 @@ export async function speedInRedis(limit: number, { redisUrl, isQuick, say }: St
     commands.set(spec.name, await commandFor(spec, '__rand_int__', redisUrl));
     speeds.set(spec.name, { callsPerSecond: [], scriptMicros: [], cpuMicros: [] });
   }
+  const ourCommand = commands.get(OURS) as Command;
+  const ourSpeeds = speeds.get(OURS) as Speeds;
+  const steadySpeeds: Speeds = { callsPerSecond: [], scriptMicros: [], cpuMicros: [] };
+  const calls = clients * CALLS_PER_CLIENT;
   try {
     for (let round = 1; round <= rounds; round += 1) {
       say(`redis-benchmark: round ${round} of ${rounds}`);
       for (const [name, command] of commands) {
-        await benchmarkOnce(command, clients, redisUrl, speeds.get(name) as Speeds);
+        await benchmarkOnce(command, { clients, calls }, redisUrl, speeds.get(name) as Speeds);
       }
+      // As long a window as the calls of the first one took, so that each key has as many hits.
+      const windowMicros = (calls / spreadOf(ourSpeeds.callsPerSecond).median) * 1e6;
+      const steady = withWindow(ourCommand, windowMicros);
+      await benchmarkOnce(steady, { clients, calls: STEADY_WINDOWS * calls }, redisUrl, steadySpeeds);
     }
+    speeds.set(STEADY, steadySpeeds);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     return { title: `${title}: there is no redis-benchmark on this machine`, rows: [], figures: {} };
@@ -61,18 +73,21 @@ export async function speedInRedis(limit: number, { redisUrl, isQuick, say }: St
     spellSpread(spreadOf(cpuMicros), 1),
     spellSpread(ratioOf(cpuMicros, peerSpeeds.cpuMicros), 2),
   ]);
-  const ourSpeeds = speeds.get(OURS) as Speeds;
   const scriptSpeedToPeer = ratioOf(ourSpeeds.callsPerSecond, peerSpeeds.callsPerSecond).median;
   return { title, rows: [head, ...rows], figures: { scriptSpeedToPeer } };
 }
 
+/** Our command's last two arguments are the window and the limit. */
+function withWindow(command: Command, windowMicros: number): Command {
+  return [...command.slice(0, -2), String(Math.round(windowMicros)), command.at(-1) as string];
+}
+
 async function benchmarkOnce(
   command: Command,
-  clients: number,
+  { clients, calls }: { readonly clients: number; readonly calls: number },
   redisUrl: string,
   speeds: Speeds,
 ): Promise<void> {
-  const calls = clients * CALLS_PER_CLIENT;
   const { hostname, port } = new URL(redisUrl);
   const server = ['-h', hostname, '-p', port];
   const load = ['-c', String(CONNECTIONS), '-n', String(calls), '-r', String(clients), '--csv'];
