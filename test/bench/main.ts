@@ -2,6 +2,7 @@
 import { runPlan } from './bench.js';
 import { cacheAsidePlan } from './cache-aside/plan.js';
 import { AXES, measureGrowth } from './growth/growth.js';
+import { writeIntoPage } from './page.js';
 import type { Outcome, Plan, Result, Stage } from './plan.js';
 import { postgresPlan } from './postgres/plan.js';
 import { rateLimitPlan } from './rate-limit/plan.js';
@@ -20,7 +21,7 @@ const PLANS: Readonly<Record<string, Plan>> = {
   postgres: postgresPlan,
 };
 const GROWTH = 'growth';
-const SWITCHES = ['--json', '--markdown', '--quick', '--full'];
+const SWITCHES = ['--json', '--markdown', '--page', '--quick', '--full'];
 
 async function main(): Promise<void> {
   const words = process.argv.slice(2);
@@ -32,7 +33,8 @@ async function main(): Promise<void> {
   if (redisUrl === undefined) throw new Error('run it with: npm run bench');
   const isQuick = words.includes('--quick');
   const isJson = words.includes('--json');
-  const style = words.includes('--markdown') ? markdown : plain;
+  const isForPage = words.includes('--page');
+  const style = isForPage || words.includes('--markdown') ? markdown : plain;
 
   const circumstances = circumstancesOf(await redisVersion(redisUrl));
   if (!isJson) process.stdout.write(spellCircumstances(circumstances));
@@ -40,9 +42,18 @@ async function main(): Promise<void> {
   for (const [name, run] of runsOf(words)) {
     const outcome = await run({ redisUrl, isQuick, say: (text) => say(`${name}: ${text}`) });
     outcomes.push(outcome);
-    if (!isJson) process.stdout.write(spellOutcome(outcome, style));
+    const text = spellOutcome(outcome, style);
+    if (isForPage)
+      writeIntoPage(name, `${spellCommand(words, name)}${spellCircumstances(circumstances)}${text}`);
+    if (!isJson) process.stdout.write(text);
   }
   if (isJson) process.stdout.write(`${JSON.stringify({ ...circumstances, isQuick, outcomes }, null, 2)}\n`);
+}
+
+/** The line to type to get the same again. */
+function spellCommand(words: readonly string[], name: string): string {
+  const rest = words.filter((word) => word !== '--page' && !Object.hasOwn(PLANS, word) && word !== GROWTH);
+  return `\`npm run bench -- ${[name, ...rest].join(' ')}\`, `;
 }
 
 /** What was asked for, by name: plans, all of them when none is named, or growth along some axes. */

@@ -1,7 +1,8 @@
 // `npm run bench -- rate-limit --quick`: installs, builds, starts a Redis of its own, and measures.
 //
 // Without a name it runs all benches. --quick takes less than a minute and is less sure; --json prints data instead of
-// tables: `npm run -s bench -- --json > figures.json`; --markdown prints them as docs/benchmarks.md holds them.
+// tables: `npm run -s bench -- --json > figures.json`; --markdown prints them as docs/benchmarks.md holds
+// them, and --page puts them there.
 // `npm run bench -- growth limits tags` measures how cost grows along some axes, or all; --full up to the big ends.
 
 import { join } from 'node:path';
