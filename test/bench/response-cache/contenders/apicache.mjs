@@ -1,4 +1,4 @@
-// apicache in this process' memory, its fastest way: with Redis it needs a client that node-redis has not been for years.
+// apicache in this process' memory, its fastest way.
 
 import apicache from 'apicache';
 import { serveBench } from '../../contender-process.mjs';
