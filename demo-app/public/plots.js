@@ -5,7 +5,7 @@ import { element } from './server.js';
 import uPlot from './uplot/uPlot.esm.js';
 
 const SHOWN_S = 120;
-const HEIGHT = 210;
+const HEIGHT = 200;
 const ROUTES = ['cached', 'uncached'];
 
 let samples = [];
@@ -97,7 +97,13 @@ function open(id, ink, series, scales, yAxis) {
     series: [{}, ...series],
     scales: { x: { time: true, range: lastMinutes }, ...scales },
     axes: [
-      { ...axis, space: 70, values: (_plot, times) => times.map(secondsAgo), splits: everyHalfMinute },
+      {
+        ...axis,
+        size: 30,
+        space: 70,
+        values: (_plot, times) => times.map(secondsAgo),
+        splits: everyHalfMinute,
+      },
       { ...axis, size: 44, values: (_plot, splits) => splits.map(String), ...yAxis },
     ],
   };

@@ -34,6 +34,8 @@ export function showOutages({ outages }) {
   for (const row of ROWS) showFeature(row, outages[row.dataset.feature]);
   const isAway = away.length > 0;
   const pill = element('redis-pill');
+  // What it took to answer a second ago is no news any more.
+  if (isAway) say('ping', 'no answer');
   pill.dataset.state = isAway ? 'away' : 'live';
   say('redis-pill', isAway ? `Redis is away for ${away.length} of ${ROWS.length}` : 'Redis in use');
   if (isAway !== wasAway) {
