@@ -111,6 +111,8 @@ function asNodeRedis(client: NodeRedis): NodeRedis {
 function ioredisKinds(version: string, Single: typeof Redis, ClusterOf: typeof Cluster): ClientKind[] {
   const lazy = (keyPrefix?: string) => ({
     lazyConnect: true,
+    // By default a timer of two seconds outlives each client that was told to disconnect.
+    disconnectTimeout: 100,
     ...(keyPrefix === undefined ? {} : { keyPrefix }),
   });
   const opened = (client: Redis | Cluster): Opened => ({
