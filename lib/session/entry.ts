@@ -25,8 +25,9 @@ export function asSession(value: unknown, json?: string): SessionData | undefine
 export function cookieOf(data: SessionData): SessionData['cookie'] {
   const stored = data.cookie as unknown as Record<string, unknown> | undefined;
   if (stored === undefined) return new session.Cookie();
-  const known = ATTRIBUTES.filter(([name]) => stored[name] !== undefined);
-  return Object.fromEntries(known.map(([name]) => [name, stored[name]])) as unknown as SessionData['cookie'];
+  const cookie: Json = {};
+  for (const [name] of ATTRIBUTES) if (stored[name] !== undefined) cookie[name] = stored[name];
+  return cookie as unknown as SessionData['cookie'];
 }
 
 type Json = Record<string, unknown>;
@@ -83,6 +84,6 @@ function isUnset(value: unknown): boolean {
 }
 
 function isDate(value: unknown): boolean {
-  const isDateLike = typeof value === 'string' || value instanceof Date;
-  return isDateLike && !Number.isNaN(new Date(value).getTime());
+  if (value instanceof Date) return !Number.isNaN(value.getTime());
+  return typeof value === 'string' && !Number.isNaN(Date.parse(value));
 }
