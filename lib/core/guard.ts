@@ -118,8 +118,8 @@ function runWithin<T>(setting: Setting, call: (redis: Redis) => Promise<T>): Pro
 function noteFailure(setting: Setting, reason: OutageReason | undefined): void {
   const { redis, breaker, deadlineMs, key } = setting;
   if (reason === undefined) breaker.noteAnswer();
-  // Some node of a cluster, and that says little about the others.
-  else if (redis.hasManyNodes && key === undefined) breaker.noteMiss(deadlineMs);
+  // Nodes come and go, and what one of them says may be said of another.
+  else if (redis.hasManyNodes) breaker.noteMiss(deadlineMs, key);
   else breaker.open(reason, deadlineMs, key);
 }
 

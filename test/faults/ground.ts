@@ -60,7 +60,7 @@ async function layCluster(): Promise<Ground> {
 }
 
 async function laySentinel(): Promise<Ground> {
-  const sentinel = await startSentinel({ hasReplica: true });
+  const sentinel = await startSentinel({ hasReplica: true, args: ADMIN });
   onTestEnd(sentinel.stop);
   return ground({ redis: sentinel.master, sentinel, env: { REDIS_PORTS: String(sentinel.port) } });
 }

@@ -13,7 +13,7 @@ const OBSERVER = pathToFileURL(join(__dirname, 'observe.ts')).href;
 const READY_WITHIN_MS = 60_000;
 
 export interface Program {
-  /** Where its `listening on ...` says. */
+  /** Of one that listens. */
   readonly url: string;
   readonly pid: number;
   output(): string;
@@ -50,11 +50,9 @@ export async function startProgram(
   if (hasEnded()) throw new Error(`${file} did not start:\n${output}`);
 
   const observer = talkTo(`http://127.0.0.1:${/^observed on (\d+)$/m.exec(output)?.[1]}`);
+  const port = /^listening on \S*?(\d+)$/m.exec(output)?.[1];
   return {
-    url:
-      /^listening on (?:http:\/\/127\.0\.0\.1:)?(\d+)$/m
-        .exec(output)?.[1]
-        ?.replace(/^/, 'http://127.0.0.1:') ?? '',
+    url: `http://127.0.0.1:${port}`,
     pid: child.pid as number,
     output: () => output,
     observed: async () => (await observer.get('/')).json(),

@@ -2,11 +2,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask } from '../support/redis.js';
 import type { RedisServer } from '../support/redis-server.js';
+import type { RedisSentinel } from '../support/redis-topologies.js';
 import { until } from '../support/until.js';
 import type { Fault, Scene } from './harness.js';
 
 const TAKEN_OVER_WITHIN_MS = 20_000;
 const REJOINED_WITHIN_MS = 20_000;
+/** Up to the clients, none of which is connectRedis'. */
+const IN_USE_WITHIN_MS = 3_000;
 /** A slot is in between for so long: some of its keys are here, some there. */
 const IN_BETWEEN_MS = 30;
 
@@ -24,17 +27,19 @@ function failover(client: 'node-redis sentinel' | 'ioredis sentinel'): Fault {
     ground: 'sentinel',
     client,
     loses: 'not replicated yet',
+    revivesLeases: true,
+    inUseWithinMs: IN_USE_WITHIN_MS,
     async strike({ sentinel, redis }) {
       await redis.kill();
-      await until(() => isMaster(sentinel.replica as RedisServer), TAKEN_OVER_WITHIN_MS);
+      await until(() => hasTakenOver(sentinel), TAKEN_OVER_WITHIN_MS);
     },
     watched: ({ sentinel }) => (sentinel.replica as RedisServer).url,
   };
 }
 
-async function isMaster(server: RedisServer): Promise<boolean> {
-  const [role] = (await ask(server.url, ['ROLE'])) as [string];
-  return role === 'master';
+async function hasTakenOver({ port, name, replica }: RedisSentinel): Promise<boolean> {
+  const master = await ask(`redis://127.0.0.1:${port}`, ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name]);
+  return (master as [string, string])[1] === String(replica?.port);
 }
 
 function nodeKilled(client: 'node-redis cluster' | 'ioredis cluster'): Fault {
@@ -42,6 +47,7 @@ function nodeKilled(client: 'node-redis cluster' | 'ioredis cluster'): Fault {
     name: `one node of three killed, back after 2 s: ${client}`,
     ground: 'cluster',
     client,
+    inUseWithinMs: IN_USE_WITHIN_MS,
     async strike({ redis, cluster }) {
       await redis.kill();
       await sleep(2_000);
@@ -56,6 +62,7 @@ function resharded(client: 'node-redis cluster' | 'ioredis cluster'): Fault {
     name: `all keys of one node moved to another and back: ${client}`,
     ground: 'cluster',
     client,
+    inUseWithinMs: IN_USE_WITHIN_MS,
     async strike(scene) {
       const [one, other] = scene.cluster.nodes as [RedisServer, RedisServer];
       await moveKeys(scene, one, other);

@@ -13,7 +13,7 @@ export interface Lane {
   /** How many breakers stand on its way; 0: it uses no Redis, and shows how busy the machine is. */
   readonly breakers: number;
   /** What Redis may cost one request: what its features promise, added up. Undefined: it is slow by itself. */
-  readonly slowestMs?: number;
+  readonly slowestMs?: number | undefined;
   /** It is served by a cache, which loads under a lease. */
   readonly hasLeases?: boolean;
   /** What its keys begin with. */

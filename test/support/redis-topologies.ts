@@ -70,11 +70,20 @@ export interface RedisSentinel {
   stop(): Promise<void>;
 }
 
-export async function startSentinel({ hasReplica = false } = {}): Promise<RedisSentinel> {
+export interface SentinelOptions {
+  readonly hasReplica?: boolean;
+  /** Further arguments of the servers. */
+  readonly args?: readonly string[];
+}
+
+export async function startSentinel({
+  hasReplica = false,
+  args = [],
+}: SentinelOptions = {}): Promise<RedisSentinel> {
   const name = 'main';
-  const master = await RedisServer.start();
-  const args = ['--replicaof', '127.0.0.1', String(master.port)];
-  const replica = hasReplica ? await RedisServer.start({ args }) : undefined;
+  const master = await RedisServer.start({ args });
+  const replicating = ['--replicaof', '127.0.0.1', String(master.port)];
+  const replica = hasReplica ? await RedisServer.start({ args: [...args, ...replicating] }) : undefined;
   const folder = mkdtempSync(join(tmpdir(), 'express-redis-suite-test-sentinel-'));
   const port = master.port + 1;
   const config = join(folder, 'sentinel.conf');
