@@ -45,10 +45,6 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
   const marks = new Map<string, Marks>();
   const tags = new MemoryTags(now);
 
-  function liveValue(key: string, field: string): Found | null {
-    return live(values.get(key)?.get(field));
-  }
-
   function live(value: Value | undefined): Found | null {
     if (value === undefined || value.expiresAt <= now()) return null;
     const verdict = tags.judge(value);
@@ -137,7 +133,7 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
       const token = newToken();
       const held = leases.get(key) ?? new Map<string, Holder>();
       leases.set(key, held.set(field, { token, expiresAt: now() + leaseMs }));
-      return { key, field, token, since: tags.tick(), found: liveValue(key, field) };
+      return { key, field, token, since: tags.tick(), found: live(values.get(key)?.get(field)) };
     },
 
     async renew(lease, leaseMs) {

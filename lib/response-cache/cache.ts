@@ -77,7 +77,7 @@ export function openCache(settings: Settings): Cache {
     settings,
     shelf,
     flights,
-    hitForMiss: createHitForMiss(shared, settings.prefix),
+    hitForMiss: createHitForMiss(shared, settings),
     resting: new LRUCache({ max: MAX_REMEMBERED, ttl: REST_MS }),
     unreachable: new LRUCache({ max: MAX_REMEMBERED, ttl: UNREACHABLE_FOR_MS }),
     outside: new AsyncResource('ExpressRedisSuiteRenewal'),

@@ -2,6 +2,7 @@
 import { LRUCache } from 'lru-cache';
 import { tagged } from '../core/keys.js';
 import type { FillStore } from '../fill/store.js';
+import type { Settings } from './options.js';
 
 /** Ids name a page, its variant, and whether the request had credentials. */
 export interface HitForMiss {
@@ -20,10 +21,11 @@ const FIELD = 'why';
 /** As it appears in Cache-Status: Redis may hold anything. */
 const REFUSAL = /^[a-z][a-z-]{0,39}$/;
 
-export function createHitForMiss(store: FillStore, prefix: string): HitForMiss {
+export function createHitForMiss(store: FillStore, settings: Settings): HitForMiss {
   const known = new LRUCache<string, string>({ max: MAX_REMEMBERED, ttl: REMEMBERED_FOR_MS });
   // A key of its own, for fields of a page's hash live as long as the page.
-  const keyOf = (id: string) => `${prefix}page-miss:${tagged(id)}`;
+  const terms = termsOf(settings);
+  const keyOf = (id: string) => `${settings.prefix}page-miss:${tagged(`${id} ${terms}`)}`;
 
   return {
     get: (id) => known.get(id),
@@ -36,4 +38,9 @@ export function createHitForMiss(store: FillStore, prefix: string): HitForMiss {
       return REFUSAL.test(refusal) ? refusal : undefined;
     },
   };
+}
+
+/** What one route's cache refuses, another's on the same page may store. */
+function termsOf({ rules, maxBodyBytes }: Settings): string {
+  return JSON.stringify({ ...rules, statuses: [...(rules.statuses ?? [])], maxBodyBytes });
 }

@@ -264,6 +264,29 @@ describe('a client that leaves while its response waits for its turn on the conn
   });
 });
 
+describe('what one cache found not fit to be stored', () => {
+  it('another one with other options stores, though it waited for the first one', async () => {
+    const shared = await redisOptions();
+    const host = { host: 'shop.example' };
+    let release = () => {};
+    const isReleased = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const strict = await expressSite(shared, async (_req, res) => {
+      await isReleased;
+      res.end('of the strict one');
+    });
+    const lenient = await expressSite({ ...shared, ttl: 60_000 }, (_req, res) => res.end('of the other one'));
+    const first = strict.get('/', host);
+    while (strict.runs.count === 0) await sleep(5);
+    const second = lenient.get('/', host);
+    await sleep(150);
+    release();
+    expect((await first).headers['cache-status']).toContain('detail=not-fresh');
+    expect((await second).headers['cache-status']).toContain('stored');
+  });
+});
+
 describe('a response that never ends', () => {
   it('is given up after half a minute, so that its page may be stored', async () => {
     const site = await expressSite({}, (_req, res, run) => {
