@@ -1,10 +1,10 @@
 /** What docs/recipes.md shows compiles and does what the page says. */
 import { once } from 'node:events';
-import { beforeAll, describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { WebSocket } from 'ws';
 import type { Browser, Served } from '../support/http.js';
 import { RedisServer } from '../support/redis-server.js';
-import { startCluster } from '../support/redis-topologies.js';
+import { type RedisCluster, startCluster } from '../support/redis-topologies.js';
 import { benchOf } from './snippets.js';
 
 const AMBIENT = `
@@ -29,6 +29,9 @@ declare global {
 `;
 
 const { workbench, modules } = benchOf('docs/recipes.md', AMBIENT);
+
+// A machine that is busy with other work makes Redis miss deadlines, and then a limit counts locally, as it should.
+jest.retryTimes(2);
 
 test('every snippet compiles', async () => {
   expect(modules.size).toBeGreaterThan(5);
@@ -133,11 +136,6 @@ describe('Each snippet does what the page says:', () => {
       expect(counts).toEqual({ 'rate-limit allow': 3, 'rate-limit deny': 1 });
     },
   };
-  let redis: RedisServer;
-  beforeAll(async () => {
-    redis = await RedisServer.start();
-  });
-
   test('there is a deed for each', () => {
     expect([...modules.keys()].sort()).toEqual(Object.keys(deeds).sort());
   });
@@ -145,12 +143,15 @@ describe('Each snippet does what the page says:', () => {
   test.each(Object.keys(deeds))(
     '%s',
     async (id) => {
-      const database = Object.keys(deeds).indexOf(id);
-      const url = id === 'redis-cluster' ? (await startCluster()).nodes[0]?.url : `${redis.url}/${database}`;
-      const env = { REDIS_URL: url as string, SESSION_SECRET: 'a secret of the docs', PORT: '0' };
+      const { url } = id === 'redis-cluster' ? firstOf(await startCluster()) : await RedisServer.start();
+      const env = { REDIS_URL: url, SESSION_SECRET: 'a secret of the docs', PORT: '0' };
       const app = await workbench.serve(modules.get(id) as string, 'recipes-process.mts', env);
       await deeds[id]?.(app);
     },
     60_000,
   );
 });
+
+function firstOf({ nodes }: RedisCluster): RedisServer {
+  return nodes[0] as RedisServer;
+}
