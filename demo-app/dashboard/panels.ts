@@ -61,7 +61,7 @@ export function redisPanel({ hasRedis, mayFreeze }: PageFacts): Html {
         <span class="said" id="freeze-said" role="status"></span>
       </div>
     </header>
-    ${hasRedis ? html`<p class="big"><span id="ping">–</span> <small>PING</small></p>` : ''}
+    ${hasRedis ? html`<p class="big"><span id="ping">–</span> <small>PING, median of 10 s</small></p>` : ''}
     <table class="states">
       <caption class="hidden">What each feature does</caption>
       <thead><tr><th scope="col">feature</th><th scope="col">now</th></tr></thead>

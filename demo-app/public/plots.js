@@ -5,7 +5,7 @@ import { element } from './server.js';
 import uPlot from './uplot/uPlot.esm.js';
 
 const SHOWN_S = 120;
-const HEIGHT = 200;
+const HEIGHT = 236;
 const ROUTES = ['cached', 'uncached'];
 
 let samples = [];

@@ -14,6 +14,9 @@ const ROWS = [...document.querySelectorAll('#redis tr[data-feature]')];
 const WATCH_FOR_MS = 6000;
 const ASK_EVERY_MS = 400;
 
+/** A second each. */
+const PINGS_KEPT = 10;
+let pings = [];
 const isUsed = element('redis').dataset.redis === 'yes';
 
 export function startRedis() {
@@ -22,8 +25,14 @@ export function startRedis() {
 
 export function showPing({ pingMs, outages }) {
   if (!isUsed) return;
-  say('ping', pingMs === null ? 'no answer' : latency(pingMs));
+  if (pingMs === null) pings = [];
+  else pings = [...pings, pingMs].slice(-PINGS_KEPT);
+  say('ping', pingMs === null ? 'no answer' : latency(median(pings)));
   showOutages({ outages });
+}
+
+function median(values) {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
 let wasAway = false;
