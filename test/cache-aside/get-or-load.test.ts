@@ -108,10 +108,10 @@ describe.each(Object.keys(kinds))('a cache %s', (kind) => {
   });
 
   it('takes a missing row as missing for a short while', async () => {
-    const cautious = await open({ missTtlMs: 60 });
+    const cautious = await open({ missTtlMs: 500 });
     await cautious.getOrLoad('user:43', () => null);
     expect(await cautious.getOrLoad<unknown>('user:43', () => 'Bob')).toBeNull();
-    await sleep(90);
+    await sleep(550);
     expect(await cautious.getOrLoad('user:43', () => 'Bob')).toBe('Bob');
   });
 

@@ -6,7 +6,7 @@
  * @property {string} node a version of Node, or the newest of a major
  * @property {string[]} packages what is installed in place of package-lock.json's, such as `express@4`
  * @property {import('./servers.mjs').RedisProgram} redis
- * @property {string[]} tests patterns for jest
+ * @property {string[]} tests patterns for jest, below test/
  */
 
 const TYPES_4 = '@types/express@4';
@@ -41,7 +41,7 @@ const ON_SERVER = [
   ...['cache-aside/(tags|write)'],
 ];
 const ON_IOREDIS = [
-  '/clients',
+  '(core|rate-limit|response-cache|session)/clients',
   'cache-aside/many',
   'fill/tags',
   'rate-limit/window',

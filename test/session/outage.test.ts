@@ -116,14 +116,13 @@ describe.each([
       const app = express();
       app.use(sessions({ client, secret: SECRET }));
       app.get('/read', (req, res) => void res.json(req.session));
-      app.get('/login', async (req, res) => {
-        await fail();
-        await login(req, { user: 'eve' } as never);
-        res.end('in');
+      app.get('/login', (req, res, next) => {
+        fail()
+          .then(() => login(req, { user: 'eve' } as never))
+          .then(() => res.end('in'), next);
       });
-      app.get('/logout', async (req, res) => {
-        await logout(req);
-        res.end('out');
+      app.get('/logout', (req, res, next) => {
+        logout(req).then(() => res.end('out'), next);
       });
       app.set('env', 'test');
       const served = await serve(app);

@@ -38,7 +38,12 @@ export function appWith(middleware: RequestHandler, acts: Readonly<Record<string
   const app = express();
   app.disable('x-powered-by');
   app.use(middleware);
-  for (const [path, act] of Object.entries(acts)) app.all(path, act as unknown as RequestHandler);
+  for (const [path, act] of Object.entries(acts)) {
+    // What rejects goes to the error handler, as Express 5 has it by itself.
+    app.all(path, (req, res, next) => {
+      Promise.resolve(act(req as unknown as SessionRequest, res, next)).catch(next);
+    });
+  }
   // Express knows an error handler by its four parameters.
   app.use((error: { code?: string; message?: string }, _req: Request, res: Response, _next: NextFunction) => {
     if (res.headersSent) return void res.destroy();
