@@ -209,9 +209,7 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
 
 function sizeOf(fields: ReadonlyMap<string, Value>, key: string): number {
   let bytes = OVERHEAD_BYTES + 2 * key.length;
-  for (const [field, { bytes: own, names }] of fields) {
-    bytes += OVERHEAD_BYTES + 2 * field.length + own.length;
-    for (const name of names) bytes += OVERHEAD_BYTES + 2 * name.length;
-  }
+  for (const [field, { bytes: own, names }] of fields)
+    bytes += own.length + OVERHEAD_BYTES * (1 + names.length) + 2 * (field.length + names.join('').length);
   return bytes;
 }
