@@ -1,6 +1,7 @@
 /** One request through the cache: pass, or look it up; fresh is served, stale is validated, missing is fetched and stored. */
 import type { ServerResponse } from 'node:http';
 import { hasCode, isRedisTrouble } from '../core/errors.js';
+import { shareShape } from '../core/one-shape.js';
 import { approach } from './approach.js';
 import { type Cache, openCache } from './cache.js';
 import { takeOver } from './giving-way.js';
@@ -30,6 +31,7 @@ export function responseCache(options: ResponseCacheOptions = {}): ResponseCache
   const cache = openCache(resolveOptions(options));
 
   function responseCacheMiddleware(req: CacheRequest, res: ServerResponse, next: Next): void {
+    shareShape(req, res);
     const trace = new Trace();
     const renewal = renewalIn(cache, req);
     let page: Page;

@@ -65,18 +65,26 @@ function sendOver(port, requests, count, seen) {
     const socket = net.connect({ port, host: '127.0.0.1', noDelay: true });
     let sent = 0;
     let sentAt = 0;
-    let received = '';
+    let begun = '';
+    /** @type {number | undefined} */
+    let whole;
+    let received = 0;
     socket.setEncoding('latin1');
     socket.setTimeout(PATIENCE_MS, () => socket.destroy(new Error('no answer')));
     socket.on('connect', sendNext);
     socket.on('error', reject);
     socket.on('close', () => reject(new Error('the server closed the connection')));
     socket.on('data', function receive(chunk) {
-      received += chunk;
-      const whole = lengthOf(received);
-      if (whole === undefined || received.length < whole) return;
-      seen(received.slice(9, 12), performance.now() - sentAt);
-      received = '';
+      received += chunk.length;
+      if (whole === undefined) {
+        begun += chunk;
+        whole = lengthOf(begun);
+      }
+      if (whole === undefined || received < whole) return;
+      seen(begun.slice(9, 12), performance.now() - sentAt);
+      begun = '';
+      whole = undefined;
+      received = 0;
       sendNext();
     });
 

@@ -61,6 +61,7 @@ function judge(result: Result, scenario: string): Verdict[] {
     atMost(`${scenario}, memory: CPU per hit, x apicache`, row(MEMORY).toPeer, 1),
     atMost(`${scenario}, Redis: CPU per hit, x apicache on Redis`, cpuOf(OURS) / cpuOf(PEER_ON_REDIS), 1),
     atMost(`${scenario}, Redis + memory: CPU per hit, x apicache`, row(TIERED).toPeer, 1),
-    atMost(`${scenario}, Redis: commands per hit`, row(OURS).commandsPerRequest, 1),
+    // Every ten minutes one of them asks what time it is.
+    atMost(`${scenario}, Redis: commands per hit`, row(OURS).commandsPerRequest, 1.01),
   ];
 }
