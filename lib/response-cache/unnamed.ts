@@ -39,8 +39,9 @@ export function isSteering(name: string): boolean {
   return kindByWords(name) === 'steering';
 }
 
-/** Who sends more names than these is no browser, and may wait for a regular expression. */
+/** Who sends more or longer names is no browser, and may wait for a regular expression. */
 const MAX_NAMES = 500;
+const MAX_NAME_LENGTH = 64;
 
 export type UnnamedIn = (headers: IncomingHttpHeaders, target: Target) => Unnamed;
 
@@ -52,7 +53,7 @@ export function watchUnnamed(named: VaryNames): UnnamedIn {
     const known = kinds.get(name);
     if (known !== undefined) return known;
     const kind = named.includes(name) ? 'neither' : kindByWords(name);
-    if (kinds.size < MAX_NAMES) kinds.set(name, kind);
+    if (kinds.size < MAX_NAMES && name.length <= MAX_NAME_LENGTH) kinds.set(name, kind);
     return kind;
   }
 
