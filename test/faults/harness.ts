@@ -31,7 +31,7 @@ export interface Fault {
   readonly isHarmless?: boolean;
   /** Postgres is away: whatever needs it may answer 503, and takes its time. */
   readonly isOfPostgres?: boolean;
-  /** It brings back leases of loads that are over: who wants those keys waits until they end, 3 s with the defaults. */
+  /** It brings back leases of loads that are over: who wants those keys waits until they end, 4 s at most. */
   readonly revivesLeases?: boolean;
   /** How soon Redis must be in use again; default 1,000. Infinity: that is up to the user's own client. */
   readonly inUseWithinMs?: number;

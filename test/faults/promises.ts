@@ -42,7 +42,7 @@ export function isMachineBusy({ stoodStill }: Outcome): boolean {
 }
 
 const BUSY = 0.05;
-const A_LEASE_MS = 3_200;
+const A_LEASE_MS = 4_200;
 
 /** What a busy machine may be to blame for. */
 export function latePromises({ fault, rows, backAfterMs }: Outcome): string[] {
