@@ -119,9 +119,9 @@ function recycleWhenSilent(client: ConnectedRedis): void {
 function closeWithoutWaitingForEver(client: ConnectedRedis): void {
   const closeWhenIdle = client.close.bind(client);
   client.close = async function close() {
-    const isAway = client.isOpen && !(await isAnswering(client));
-    if (isAway && client.isOpen) client.destroy();
-    else await closeWhenIdle();
+    if (!client.isOpen || (await isAnswering(client))) return closeWhenIdle();
+    // Whoever waits no longer may have destroyed it meanwhile.
+    if (client.isOpen) client.destroy();
   };
 }
 
