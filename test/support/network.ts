@@ -35,7 +35,7 @@ export async function wireTo(port: number): Promise<Wire> {
 
   const server = net.createServer(function connect(near) {
     const isDead = mode === 'swallow' && !hasPacketFilter;
-    const pair: Pair = { near, far: undefined, isDead, bytesLeft: breaksAfter, stalls: false };
+    const pair: Pair = { near, far: undefined, isDead, bytesLeft: breaksAfter, stalls: false, held: [] };
     pairs.add(pair);
     near.on('error', () => {});
     near.on('close', () => {
@@ -51,7 +51,7 @@ export async function wireTo(port: number): Promise<Wire> {
     near.on('data', (data) => pair.isDead || far.write(data));
     far.on('data', (data) => {
       if (pair.isDead) return;
-      if (delayMs > 0) return void setTimeout(() => near.destroyed || near.write(data), delayMs).unref();
+      if (delayMs > 0 || pair.held.length > 0) return void hold(pair, data, delayMs);
       const passed = data.subarray(0, pair.bytesLeft);
       pair.bytesLeft -= passed.length;
       pair.isDead = passed.length < data.length;
@@ -104,6 +104,16 @@ interface Pair {
   isDead: boolean;
   bytesLeft: number;
   stalls: boolean;
+  /** Late bytes, which nothing may overtake. */
+  readonly held: Buffer[];
+}
+
+function hold({ near, held }: Pair, data: Buffer, delayMs: number): void {
+  held.push(data);
+  setTimeout(function pass() {
+    const next = held.shift() as Buffer;
+    if (!near.destroyed) near.write(next);
+  }, delayMs).unref();
 }
 
 function dropPackets(port: number): void {
