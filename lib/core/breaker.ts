@@ -136,6 +136,7 @@ export function outageIn(error: unknown): OutageReason | undefined {
 const ERROR_REPLY = /^[A-Z][A-Z0-9_]+(?: |$)/;
 
 function isErrorReply(error: unknown, message: string): boolean {
+  // What the client would not send says nothing of Redis.
   if (error instanceof TypeError || error instanceof RangeError) return true;
   return ERROR_REPLY.test(message) || (error as Error).name === 'ReplyError';
 }

@@ -30,7 +30,7 @@ const PING_TIMEOUT_MS = 1_000;
  * would wait for until TCP gives up. Commands that block for longer (BLPOP and the like) need a connection of their own:
  * `client.duplicate()`. Close it with `client.close()` or `client.destroy()` as usual.
  *
- * @param options node-redis' own, or the URL alone.
+ * @param given node-redis' own options, or the URL alone.
  * @throws when the `redis` package is not installed, or for options that node-redis refuses.
  */
 export async function connectRedis(given: string | ConnectRedisOptions = {}): Promise<ConnectedRedis> {

@@ -25,7 +25,7 @@ export interface Found {
   readonly bytes: Buffer;
   /** As `spellTag` spells them. */
   readonly tags: readonly string[];
-  /** Outdated by `expire` or `expireTags`: to be refreshed, and meanwhile only for those who may be served stale. */
+  /** Outdated by `expire` or `expireTag`: to be refreshed, and meanwhile only for those who may be served stale. */
   readonly isExpired: boolean;
 }
 
@@ -65,8 +65,8 @@ export interface Reading {
  * What `lib/fill` needs of a store; `redis-store.ts` shares it between processes, `memory-store.ts` keeps it in this one.
  *
  * A value is gone after its `ttlMs`, but not at once where the key has a longer-lived field or a lease on it: what must
- * end on time carries its own expiry, by `now()`. Fields are not called `mark` and do not begin
- * with `lease:`, `tags:` or `expired:`.
+ * end on time carries its own expiry, by `now()`. Fields are not called `mark` and do not begin with `lease:`, `tags:` or
+ * `expired:`.
  */
 export interface FillStore {
   /** The store's clock, in milliseconds: the same for all who share it, but for a network delay. */

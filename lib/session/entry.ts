@@ -4,8 +4,8 @@ import { isTooDeep } from '../core/depth.js';
 
 /**
  * The value as a session, or undefined when it is none: an array, a string, a cookie of wrong types, or nested so deeply
- * that express-session could not look at it. Keys called
- * `__proto__` are taken out: an app that stores what a client sent as JSON may have them in its sessions.
+ * that express-session could not look at it. Keys called `__proto__` are taken out: an app that stores what a client sent
+ * as JSON may have them in its sessions.
  *
  * @param json the text that JSON.parse made it of, where there is one: it shows at a glance that no key is `__proto__`.
  */

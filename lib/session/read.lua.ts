@@ -2,8 +2,9 @@
 import { defineScript, type Script } from '../core/script.js';
 
 /**
- * Reply: nil without a session, else `{ bytes, 1 }`, or `{ bytes, 1, ms }` where the TTL, slid so many ms ago, was slid again, or `{ bytes, 0 }` when the script cannot tell the session's
- * lifetime (another serializer than JSON, or a lifetime that only a function knows) and left its TTL alone.
+ * Reply: nil without a session, else `{ bytes, 1 }`, or `{ bytes, 1, ms }` where the TTL, slid so many ms ago, was slid
+ * again, or `{ bytes, 0 }` when the script cannot tell the session's lifetime (another serializer than JSON, or a lifetime
+ * that only a function knows) and left its TTL alone.
  */
 export const readScript: Script = defineScript(`
 -- KEYS[1]  the session
