@@ -1,8 +1,5 @@
 /** What node:http does to a response's headers when it writes them, done a little earlier. */
-import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
-
-/** The last argument of `writeHead`: an object, names and values in turn, or pairs. */
-export type HeadersArgument = OutgoingHttpHeaders | OutgoingHttpHeader[];
+import type { ServerResponse } from 'node:http';
 
 /** RFC 9110, 15.4.5: a 304 describes what is not in it as little as it can. */
 export const NOT_IN_304: readonly string[] = [
@@ -13,25 +10,6 @@ export const NOT_IN_304: readonly string[] = [
   'content-range',
   'transfer-encoding',
 ];
-
-/** As node merges them, which does not take pairs in pairs once a header was set. */
-export function mergeHeaders(res: ServerResponse, headers: HeadersArgument | undefined): void {
-  if (headers === undefined || headers === null) return;
-  if (!Array.isArray(headers)) {
-    for (const [name, value] of Object.entries(headers))
-      if (name !== '') res.setHeader(name, value as string);
-    return;
-  }
-  const pairs = Array.isArray(headers[0]) ? (headers as unknown as Pair[]) : inPairs(headers);
-  for (const [name] of pairs) res.removeHeader(name);
-  for (const [name, value] of pairs) res.appendHeader(name, value);
-}
-
-type Pair = readonly [name: string, value: string];
-
-function inPairs(flat: readonly unknown[]): Pair[] {
-  return flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1]] as Pair] : []));
-}
 
 /** The length that node would have found out by itself at `end`. */
 export function stateLength(res: ServerResponse, chunk: unknown, encoding: BufferEncoding | undefined): void {

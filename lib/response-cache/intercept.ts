@@ -1,19 +1,11 @@
 /** Stands between a handler and its response: hears the head and the bytes, and may answer the client otherwise. */
 import type { ServerResponse } from 'node:http';
+import { type GivenHeaders, setGivenHeaders } from '../core/given-headers.js';
 import { decoySocket } from './decoy.js';
 import { beforeHeadLeaves } from './departure.js';
 import { fieldsOf } from './fields.js';
 import { onHangUp } from './hangup.js';
-import {
-  argumentsOf,
-  bytesOf,
-  type Callback,
-  frameOf,
-  type HeadersArgument,
-  mergeHeaders,
-  NOT_IN_304,
-  stateLength,
-} from './head.js';
+import { argumentsOf, bytesOf, type Callback, frameOf, NOT_IN_304, stateLength } from './head.js';
 import type { Answer, Interception, Listener } from './listener.js';
 
 export function intercept(res: ServerResponse, listener: Listener): Interception {
@@ -41,7 +33,7 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
       return own.writeHead.apply(res, [given, ...rest] as never);
     const [reason, headers] =
       typeof rest[0] === 'string' ? [rest[0], rest[1]] : [undefined, rest[0] ?? rest[1]];
-    mergeHeaders(res, headers as HeadersArgument | undefined);
+    setGivenHeaders(res, headers as GivenHeaders);
     const chosen = reason ?? (res.statusMessage || undefined);
     answer = listener.onHead({ status, reason: chosen, fields: fieldsOf(res) }, hasWritten);
     const sent = reason === undefined ? [status] : [status, reason];

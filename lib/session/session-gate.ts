@@ -2,11 +2,11 @@
 import type { ServerResponse } from 'node:http';
 import type { Session, SessionData } from 'express-session';
 import { isTemporary } from '../core/errors.js';
+import { type GivenHeaders, setGivenHeaders } from '../core/given-headers.js';
 import { keepPrivate } from '../core/private-response.js';
 import { promised } from './answer.js';
 import { insecureCookie, isSecure, mayBeSecure } from './cookie.js';
 import type { Generated } from './generated.js';
-import { setGivenHeaders } from './given-headers.js';
 import type { Gate } from './hold.js';
 import { contentsOf, stateOf } from './known.js';
 import { type CookieLifetimeMs, cookieLifetimeMs, isLifetimeChanged } from './lifetime.js';
@@ -87,7 +87,7 @@ export class SessionGate implements Gate {
       this.#withheldId = this.#req.sessionID;
       this.#req.sessionID = undefined;
     } else if (this.#renewal === 'done') {
-      setGivenHeaders(this.#res, args);
+      if (typeof args.at(-1) === 'object') setGivenHeaders(this.#res, args.pop() as GivenHeaders);
       keepPrivate(this.#res);
     }
   }
