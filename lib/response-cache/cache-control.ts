@@ -1,13 +1,12 @@
 /** Cache-Control (RFC 9111, 5.2) and its targeted sister CDN-Cache-Control (RFC 9213), parsed. */
 import { parseDictionary } from 'structured-headers';
-import { type Fields, linesOf, remembered } from './fields.js';
+import { type Fields, linesOf, remembered, TOKEN } from './fields.js';
 
 /** Arguments by lower-case directive name, one per occurrence; `''` where there is none. */
 export type Directives = ReadonlyMap<string, readonly string[]>;
 
 /** RFC 9111, 1.2.2: a greater value counts as 2147483648 (2^31). */
 const MAX_DELTA_SECONDS = 2 ** 31;
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** The directives of all Cache-Control lines of a message. */
 export function parseCacheControl(lines: readonly string[]): Directives {

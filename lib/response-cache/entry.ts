@@ -1,5 +1,5 @@
 /** A stored response as bytes: one line of JSON, then the body. Whatever does not read back exactly is no entry. */
-import { type Fields, isStorable } from './fields.js';
+import { type Fields, isStorable, TOKEN } from './fields.js';
 import type { TimedResponse } from './freshness.js';
 import { partOf } from './ranges.js';
 import { MAX_VARY_NAMES, type VaryNames } from './vary.js';
@@ -19,7 +19,6 @@ export interface Entry extends TimedResponse {
 /** Another number is a miss, so processes of two versions may share a Redis while we upgrade. */
 const VERSION = 1;
 const NEWLINE = 0x0a;
-const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** RFC 9110, 5.5: no control characters but the tab, so no line ends either. */
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
@@ -95,5 +94,5 @@ function isField(value: unknown): boolean {
 }
 
 function isFieldName(value: unknown): value is string {
-  return typeof value === 'string' && FIELD_NAME.test(value);
+  return typeof value === 'string' && TOKEN.test(value);
 }

@@ -13,6 +13,9 @@ interface Field {
   readonly lines: readonly string[];
 }
 
+/** RFC 9110, 5.6.2: what names of fields, directives and cookies are made of. */
+export const TOKEN: RegExp = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
 const NONE: readonly string[] = [];
 
 /** The values of all lines with that name (lower case). */

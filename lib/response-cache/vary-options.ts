@@ -1,6 +1,7 @@
 /** The options `vary` and `queryParams`: what tells pages and their variants apart, judged. */
 import type { IncomingMessage } from 'node:http';
 import { invalidOption } from '../core/errors.js';
+import { TOKEN } from './fields.js';
 import type { Profile } from './policy.js';
 import type { QueryRules } from './query.js';
 import type { Selection } from './selection.js';
@@ -29,7 +30,6 @@ export interface QueryParamsOptions {
   readonly sort?: boolean;
 }
 
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const EXAMPLE =
   "{ headers: ['Accept-Language'], query: ['page'], cookies: ['theme'], user: (req) => req.user?.id }";
 

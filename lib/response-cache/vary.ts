@@ -2,13 +2,13 @@
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { splitUnquoted } from './cache-control.js';
+import { TOKEN } from './fields.js';
 
 /** Lower-case names of request headers, sorted, each once. */
 export type VaryNames = readonly string[];
 
 /** More than these would make every request a variant of its own. */
 export const MAX_VARY_NAMES = 20;
-const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 
 /** Beside a request's headers: those that steer its handler, though no Vary names them. A client can send none of that name. */
 export const STEERING = 'steering|';
@@ -28,7 +28,7 @@ export function parseVary(lines: readonly string[]): VaryNames | undefined {
     .split(',')
     .map((member) => member.trim());
   if (members.includes('*')) return undefined;
-  const names = unionOf(members.filter((member) => FIELD_NAME.test(member)));
+  const names = unionOf(members.filter((member) => TOKEN.test(member)));
   return names.length > MAX_VARY_NAMES ? undefined : names;
 }
 
