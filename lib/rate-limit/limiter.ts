@@ -1,6 +1,6 @@
 /** Decides: repeats a denial that still holds, else asks the window, else follows the policy for outages. */
 import { type RateLimitEvent, rateLimitChannel } from '../core/channels.js';
-import { isRedisTrouble } from '../core/errors.js';
+import { isRedisTrouble, RETRY_AFTER_S } from '../core/errors.js';
 import { spellId } from '../core/keys.js';
 import { chooseWindow, shapeOf } from './choose-window.js';
 import { MemoryWindow } from './memory-window.js';
@@ -55,8 +55,7 @@ export interface Limiter {
   forget(key: string): Promise<void>;
 }
 
-/** RFC 9110 10.2.3 counts in whole seconds, and an outage may be over in the next. */
-const RETRY_AFTER_OUTAGE_MS = 1000;
+const RETRY_AFTER_OUTAGE_MS = 1000 * Number(RETRY_AFTER_S);
 
 export function createLimiter(options: ResolvedOptions): Limiter {
   const { onRedisDown, passOnStoreError, countRejected, logger, policies } = options;

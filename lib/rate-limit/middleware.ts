@@ -1,6 +1,7 @@
 /** Limits how much of an app one client may use: express-rate-limit's middleware over an exact sliding window. */
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { rateLimitChannel } from '../core/channels.js';
+import { RETRY_AFTER_S } from '../core/errors.js';
 import { shareShape } from '../core/one-shape.js';
 import { isRevalidation } from '../core/revalidation.js';
 import { checkCost, checkLimit } from './checks.js';
@@ -115,7 +116,7 @@ function determine<T extends string | number | undefined>(
 
 /** Not 429: the client did nothing wrong. */
 function refuse(req: Request, res: Response): false {
-  writeFields(res, [{ name: 'Retry-After', value: '1' }]);
+  writeFields(res, [{ name: 'Retry-After', value: RETRY_AFTER_S }]);
   sendRejection(req, res, 503, answerOf('Service unavailable, please try again later.'));
   return false;
 }

@@ -1,11 +1,11 @@
 /** One user's sessions in Redis: the calls to the index, and to the sessions that it names. */
-
 import type { Guard } from '../core/guard.js';
 import { runScript, type Script } from '../core/script.js';
 import { inBatches } from './batches.js';
 import { noteRevoked } from './lives.js';
 import type { SessionNames } from './names.js';
 import { destroySession } from './save.js';
+import { NO_SESSION } from './touch.lua.js';
 import { type Entered, entriesIn } from './user-entry.js';
 import {
   admitScript,
@@ -22,8 +22,6 @@ export interface Looked {
   readonly leftMs: number;
 }
 
-/** What PTTL says where there is no key. */
-const NO_SESSION = -2;
 /**
  * How many others each entrance looks after, by chance: each brings one that will end, so that an index comes to hold a
  * fourth more than what lives, however many that are.
