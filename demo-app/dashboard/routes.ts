@@ -56,10 +56,10 @@ export function dashboardRoutes(parts: DashboardParts): ExpressRouter {
     // In this order, for who accepts everything is curl.
     if (req.accepts(['json', 'html']) !== 'html') return next();
     // Without the database the page is still worth a look.
-    const shown = await products.list().catch(() => []);
+    const shown = await shownProducts().catch(() => []);
     res.set('Cache-Control', 'no-store').send(
       dashboardPage({
-        products: shown.slice(0, PRODUCTS_SHOWN),
+        products: shown,
         limiters,
         lifetimes,
         hasRedis: redis !== undefined,
@@ -91,6 +91,10 @@ export function dashboardRoutes(parts: DashboardParts): ExpressRouter {
     res.json(await sessionOf(req, { users, lifetimes, store }));
   });
 
+  own.get('/prices', async function showPrices(_req, res) {
+    res.json(await shownProducts());
+  });
+
   // Something through the cache beside the tables, which costs nobody's limit.
   own.get('/product', async function showProduct(_req, res) {
     res.json(found(await products.find(1), 'product'));
@@ -115,6 +119,10 @@ export function dashboardRoutes(parts: DashboardParts): ExpressRouter {
     if (outcome !== 'frozen') throw new HttpError(409, WHY_NOT[outcome]);
     res.status(202).json({ frozenForMs: FROZEN_FOR_MS });
   });
+
+  async function shownProducts() {
+    return (await products.list()).slice(0, PRODUCTS_SHOWN);
+  }
 
   async function showBestSellers(_req: Request, res: Response) {
     res

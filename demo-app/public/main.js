@@ -5,7 +5,7 @@ import { addSample, showSamples, startPlots } from './plots.js';
 import { showOutages, showPing, startRedis } from './redis.js';
 import { ask } from './server.js';
 import { look, startSession } from './session.js';
-import { shopEvents, startShop } from './shop.js';
+import { shopEvents, showPrices, startShop } from './shop.js';
 import { followStream } from './stream.js';
 import { startWindows } from './windows.js';
 
@@ -19,12 +19,13 @@ startRedis();
 
 followStream({
   async open() {
-    const { ok, body } = await ask('/dashboard/samples');
-    if (!ok) return;
-    showSamples(body.samples);
-    const last = body.samples.at(-1);
-    if (last !== undefined) showCounts(last);
     look();
+    const [samples, prices] = await Promise.all([ask('/dashboard/samples'), ask('/dashboard/prices')]);
+    if (prices.ok) showPrices(prices.body);
+    if (!samples.ok) return;
+    showSamples(samples.body.samples);
+    const last = samples.body.samples.at(-1);
+    if (last !== undefined) showCounts(last);
   },
   sample(sample) {
     addSample(sample);

@@ -31,22 +31,31 @@ async function placeOrder() {
   lookAtWindows();
 }
 
+/** What changed while nobody listened. */
+export function showPrices(products) {
+  for (const product of products) showPrice(product);
+}
+
 export const shopEvents = {
   order: ({ id, status, total }) => log('order', `Order ${id} is ${status}: ${money(total)}`),
   notification: ({ text }) => log('notice', text),
   report: ({ refreshedAt }) =>
     log('report', `The revenue report is new, as of ${new Date(refreshedAt).toLocaleTimeString('en-GB')}`),
-  price({ id, name, price }) {
-    log('price', `${name} costs ${money(price)} now`);
-    const item = document.querySelector(`[data-product="${id}"]`);
-    if (item === null) return;
-    const input = item.querySelector('input');
-    // What somebody is typing just now is theirs.
-    if (document.activeElement !== input) input.value = price.toFixed(2);
-    item.classList.add('changed');
-    setTimeout(() => item.classList.remove('changed'), SHINE_MS);
+  price(product) {
+    log('price', `${product.name} costs ${money(product.price)} now`);
+    const item = showPrice(product);
+    item?.classList.add('changed');
+    setTimeout(() => item?.classList.remove('changed'), SHINE_MS);
   },
 };
+
+function showPrice({ id, price }) {
+  const item = document.querySelector(`[data-product="${id}"]`);
+  const input = item?.querySelector('input');
+  // What somebody is typing just now is theirs.
+  if (input && document.activeElement !== input) input.value = price.toFixed(2);
+  return item;
+}
 
 function log(kind, text) {
   const list = element('log');

@@ -53,6 +53,14 @@ export async function openTab({ page }: Visit): Promise<Visit> {
   return tab;
 }
 
+/** What a tab is told when another one is brought to the front, or it itself is again. */
+export async function setHidden({ page }: Visit, isHidden: boolean): Promise<void> {
+  await page.evaluate(`(() => {
+    Object.defineProperty(document, 'hidden', { configurable: true, value: ${isHidden} });
+    document.dispatchEvent(new Event('visibilitychange'));
+  })()`);
+}
+
 function watch(page: Page, url: string): Visit {
   const complaints: string[] = [];
   page.on('console', (message) => {

@@ -7,7 +7,7 @@ import { type AppSettings, openShop, type Shop, serveShop } from '../demo-app/su
 import { onTestEnd } from '../support/cleanup.js';
 import { RedisServer } from '../support/redis-server.js';
 import { until } from '../support/until.js';
-import { launchChromium, openDashboard, openTab } from './browser.js';
+import { launchChromium, openDashboard, openTab, setHidden } from './browser.js';
 
 jest.setTimeout(60_000);
 
@@ -130,6 +130,27 @@ test('a price that is changed in one tab is seen in another', async () => {
   await other.page.reload();
   expect(await other.page.getByLabel('Cork lamp', { exact: true }).inputValue()).toBe('77.25');
   expect([...one.complaints, ...other.complaints]).toEqual([]);
+});
+
+test('many tabs of one browser do not take all its connections, and each is up to date when it is looked at', async () => {
+  const { app } = await serveOnRedis();
+  const first = await openDashboard(browser, app);
+  const tabs = [first];
+  while (tabs.length < 8) {
+    await setHidden(tabs.at(-1) ?? first, true);
+    tabs.push(await openTab(first));
+  }
+  const { page } = tabs.at(-1) ?? first;
+  await first.page.getByText('paused').waitFor();
+  await page.getByLabel('Cork lamp', { exact: true }).fill('310.50');
+  await page.getByRole('button', { name: 'Set the price of Cork lamp' }).click();
+  await page.getByText('Cork lamp is 310.50 now.').waitFor();
+
+  await setHidden(first, false);
+  await first.page.locator('#stream-state[data-state="live"]').waitFor();
+  const price = first.page.getByLabel('Cork lamp', { exact: true });
+  await until(async () => (await price.inputValue()) === '310.50');
+  expect(tabs.flatMap(({ complaints }) => complaints)).toEqual([]);
 });
 
 test('with Redis frozen the page stays calm, says what each feature does, and recovers', async () => {
