@@ -46,13 +46,23 @@ export function say(id, text) {
 /** A button that does one thing at a time. It stays focusable meanwhile. */
 export function onPress(id, act) {
   const button = element(id);
+  if (button !== null) oneAtATime(button, 'click', button, act);
+}
+
+/** The same for a form: pressed twice it is sent once. */
+export function onSubmit(form, act) {
+  oneAtATime(form, 'submit', form.querySelector('button'), act);
+}
+
+function oneAtATime(target, type, button, act) {
   let isBusy = false;
-  button?.addEventListener('click', async () => {
+  target.addEventListener(type, async (event) => {
+    event.preventDefault();
     if (isBusy) return;
     isBusy = true;
     button.setAttribute('aria-disabled', 'true');
     try {
-      await act(button);
+      await act(target);
     } finally {
       isBusy = false;
       button.removeAttribute('aria-disabled');

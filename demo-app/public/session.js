@@ -1,6 +1,6 @@
 /** My session: log in and out, how long it lasts, and where else I am logged in. */
 import { ago, countdown } from './format.js';
-import { ask, element, onPress, say, trouble } from './server.js';
+import { ask, element, onPress, onSubmit, say, trouble } from './server.js';
 import { lookAtWindows } from './windows.js';
 
 const ASK_EVERY_MS = 15_000;
@@ -16,16 +16,14 @@ export function startSession() {
   tabs.addEventListener('message', look);
   document.addEventListener('visibilitychange', () => document.hidden || look());
 
-  element('login').addEventListener('submit', logIn);
+  onSubmit(element('login'), logIn);
   onPress('logout', async () => {
     if (await act('/api/logout', { method: 'POST' }, 'Logged out.')) element('login').email.focus();
   });
   onPress('use', () => act('/api/me', {}, 'Used: the idle time begins anew.'));
 }
 
-async function logIn(event) {
-  event.preventDefault();
-  const form = event.target;
+async function logIn(form) {
   const body = { email: form.email.value, password: form.password.value };
   if (await act('/api/login', { method: 'POST', body }, 'Logged in.')) element('use').focus();
 }
@@ -80,7 +78,10 @@ function showDevices(devices) {
   const list = element('devices');
   const focused = document.activeElement?.dataset?.handle;
   list.replaceChildren(...devices.map(deviceItem));
-  if (focused !== undefined) (list.querySelector(`[data-handle="${focused}"]`) ?? element('use')).focus();
+  if (focused === undefined) return;
+  const next = list.querySelector(`[data-handle="${focused}"]`) ?? element('use');
+  // Whoever ended this session has the form before them.
+  (element('login').hidden ? next : element('login').email).focus();
 }
 
 function deviceItem({ handle, isCurrent, device, lastSeenAt }) {

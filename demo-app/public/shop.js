@@ -1,19 +1,17 @@
 /** The shop: prices that change on every open page at once, orders, and the log of what happens. */
 import { money } from './format.js';
-import { ask, element, onPress, say, trouble } from './server.js';
+import { ask, element, onPress, onSubmit, say, trouble } from './server.js';
 import { lookAtWindows } from './windows.js';
 
 const LINES_KEPT = 30;
 const SHINE_MS = 1600;
 
 export function startShop() {
-  for (const form of document.querySelectorAll('#shop form')) form.addEventListener('submit', changePrice);
+  for (const form of document.querySelectorAll('#shop form')) onSubmit(form, changePrice);
   onPress('order', placeOrder);
 }
 
-async function changePrice(event) {
-  event.preventDefault();
-  const form = event.target;
+async function changePrice(form) {
   const id = Number(form.closest('[data-product]').dataset.product);
   const answer = await ask(`/api/products/${id}/price`, {
     method: 'PUT',

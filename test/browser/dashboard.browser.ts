@@ -87,6 +87,21 @@ describe('the session', () => {
     expect(phone.complaints.filter((line) => !/status of 401/.test(line))).toEqual([]);
   });
 
+  test('is one, also when the button is pressed twice; and who ends it with the keyboard can log in again', async () => {
+    const { app } = await serveOnRedis();
+    const { page, complaints } = await openDashboard(browser, app);
+    await page.getByRole('button', { name: 'Log in' }).dblclick();
+    await page.getByText('Logged in as Ada Lovelace.').waitFor();
+    await page.reload();
+    const revoke = page.getByRole('button', { name: /^Revoke .*, this one$/ });
+    await revoke.waitFor();
+    expect(await page.locator('#devices li').count()).toBe(1);
+    await revoke.press('Enter');
+    await page.getByText('Nobody is logged in here.').waitFor();
+    await until(() => page.evaluate(`document.activeElement.name === 'email'`));
+    expect(complaints).toEqual([]);
+  });
+
   test('is shown in all tabs of a browser', async () => {
     const { app } = await serveOnRedis();
     const one = await openDashboard(browser, app);
