@@ -2,9 +2,10 @@
 import type { RateLimitDecision } from './limiter.js';
 import type { RateLimitInfo } from './options.js';
 
-export function informationOf(decision: RateLimitDecision, key: string, cost: number): RateLimitInfo {
+/** @param uncounted the units of this request that its rejection did not count */
+export function informationOf(decision: RateLimitDecision, key: string, uncounted: number): RateLimitInfo {
   const { isAllowed, limit, remaining, resetMs, token, policy, source } = decision;
-  const asked = isAllowed || token !== undefined ? decision.used : decision.used + cost;
+  const asked = isAllowed || token !== undefined ? decision.used : decision.used + uncounted;
   // A rejection reads as one too many, recorded or not, by a block too: `used === limit + 1` is a documented idiom.
   // Where nobody could be asked, nothing is known of the client, and nothing is held against it.
   const used = source === 'policy' ? 0 : isAllowed ? asked : Math.max(asked, limit + 1);

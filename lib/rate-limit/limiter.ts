@@ -32,7 +32,10 @@ export interface RateLimitDecision {
   readonly resetTime?: Date;
   /** Until this cost fits: 0 when it does, Infinity when it is more than the limit. Milliseconds. */
   readonly retryAfterMs: number;
-  /** Present when something was recorded. */
+  /**
+   * Present when the request was recorded and let in; with a custom store, which counts first, after a rejection too. A
+   * rejection that `countRejected` recorded stays: it may stand for a hit that was let in.
+   */
   readonly token?: RefundToken;
   /** Who decided. `policy`: nobody could be asked, and `onRedisDown` (or `passOnStoreError`) said so. */
   readonly source: RateLimitEvent['source'];
@@ -146,7 +149,7 @@ export function createLimiter(options: ResolvedOptions): Limiter {
     };
     if (policy !== undefined) decision.policy = policy.name;
     if (resetTime !== undefined) decision.resetTime = resetTime;
-    if (mark !== 0) decision.token = { key, mark, cost, isLocal };
+    if (mark !== 0 && (isAllowed || source === 'store')) decision.token = { key, mark, cost, isLocal };
     return decision;
   }
 

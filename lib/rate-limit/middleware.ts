@@ -60,7 +60,7 @@ export function rateLimit(passed?: RateLimitOptions): RateLimiter {
     options.validations.checkLimit(limit);
 
     const decision = await limiter.take({ key, limit, cost });
-    const info = informationOf(decision, key, cost);
+    const info = informationOf(decision, key, options.countRejected ? 0 : cost);
     (req as unknown as Record<string, RateLimitInfo>)[options.requestPropertyName] = info;
     if (decision.source === 'policy') return decision.isAllowed || options.dryRun || refuse(req, res);
 

@@ -106,7 +106,7 @@ export interface Options {
   readonly expectedProcesses?: number;
   /** How long a request waits for Redis. Milliseconds, default 100. */
   readonly deadlineMs?: number;
-  /** Rejected requests fill the window too: who keeps trying is kept out. Default false. */
+  /** Rejected requests fill the window too, and stay there: who keeps trying is kept out. Default false. */
   readonly countRejected?: boolean;
   /**
    * Several windows instead of `windowMs` and `limit`: a request has to fit into all and is taken in all or none, in one

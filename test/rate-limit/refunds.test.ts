@@ -121,3 +121,31 @@ describe.each(windows)('With hits in %s, a limiter that skips successful request
     await eventuallyUsed(limiter, 0);
   });
 });
+
+describe.each(windows)('With hits in %s, a limiter that counts rejected requests', (_place, where) => {
+  test('gives none of them back, which would let in more than the limit', async () => {
+    const options = { limit: 1, countRejected: true, skipFailedRequests: true };
+    const { limiter, served } = await limited({ ...(await where()), ...options });
+    const statuses: number[] = [];
+    for (let tries = 0; tries < 4; tries += 1) {
+      statuses.push((await served.get('/ok')).status);
+      // A refund would follow the response.
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(statuses).toEqual([200, 429, 429, 429]);
+    expect(await limiter.consume(KEY)).not.toHaveProperty('token');
+  });
+
+  test('says of each rejection what was counted', async () => {
+    const limiter = rateLimit({ ...(await where()), limit: 2, keyGenerator: () => KEY, countRejected: true });
+    const told: unknown[] = [];
+    const app = express().use((req, res, next) => {
+      res.on('finish', () => told.push((req as unknown as { rateLimit: { used: number } }).rateLimit.used));
+      next();
+    }, limiter);
+    app.get('/', (_req, res) => void res.send('ok'));
+    const served = await serve(app);
+    for (let tries = 0; tries < 4; tries += 1) await served.get('/');
+    expect(told).toEqual([1, 2, 3, 3]);
+  });
+});
