@@ -3,8 +3,9 @@
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { RedisStore } from 'connect-redis';
+import express from 'express';
 import { RedisSessionStore, sessions } from 'express-redis-suite/session';
 import expressSession, { type Store } from 'express-session';
 import { WebSocket, WebSocketServer } from 'ws';
@@ -102,6 +103,24 @@ describe('the store under express-session', () => {
     await after.get('/destroy', cookie);
     expect((await before.get('/read', cookie)).json()).not.toHaveProperty('cart');
   });
+});
+
+it('sessions() leaves a request alone that has its session from another middleware', async () => {
+  const elsewhere = new expressSession.MemoryStore();
+  const saved = jest.spyOn(elsewhere, 'set');
+  const settings = { secret: SECRET, resave: false, saveUninitialized: false };
+  const own = sessions({
+    client: await connect(),
+    prefix: `${uniqueNamespace()}:`,
+    secret: SECRET,
+    ...PATIENT,
+  });
+  const both = express().use(expressSession({ ...settings, store: elsewhere }), own);
+  const browser = (await serve(appWith(both, commonActs))).browser();
+  await browser.get('/write/cart/apple');
+  expect((await browser.get('/read')).json()).toMatchObject({ cart: 'apple' });
+  expect(saved).toHaveBeenCalledTimes(1);
+  expect(await own.store.length()).toBe(0);
 });
 
 describe('an upgrade to WebSocket', () => {

@@ -75,6 +75,7 @@ describe.each(Object.entries(lateSaves))('a late save of a session %s', (_, prep
     await save(Object.assign(other, { y: 1 }));
     expect(await client.exists(key)).toBe(1);
     await saveLate();
+    expect(await client.exists(key)).toBe(0);
     await expectGone();
   });
 });
