@@ -5,7 +5,7 @@ import { fromIoredis, type IoredisClient, isIoredis } from './ioredis.js';
 import { fromNodeRedis, isNodeRedis, type NodeRedisClient } from './node-redis.js';
 import type { Redis } from './redis.js';
 
-/** Any client of the `redis` package (5 or later: client, pool, sentinel, cluster) or of `ioredis` (client, cluster). */
+/** Any client of `redis` (5.12 or later: client, pool, sentinel, cluster) or of `ioredis` (5.3 or later: client, cluster). */
 export type RedisClient = NodeRedisClient | IoredisClient;
 
 const adapters = new WeakMap<object, Redis>();
@@ -33,6 +33,6 @@ function adapt(client: unknown): Redis {
   if (isIoredis(client)) return fromIoredis(client);
   throw new SuiteError(
     'ERS_INVALID_CLIENT',
-    "client: not a Redis client that is known here. Pass what createClient(), createClientPool(), createSentinel() or createCluster() of 'redis' (5 or later) returned, or a Redis or Cluster of 'ioredis' (5 or later).",
+    "client: not a Redis client that is known here. Pass what createClient(), createClientPool(), createSentinel() or createCluster() of 'redis' (5.12 or later) returned, a Redis or Cluster of 'ioredis' (5.3 or later), or what connectRedis() resolves to: await it.",
   );
 }

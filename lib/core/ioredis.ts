@@ -1,4 +1,4 @@
-/** The `ioredis` package (5 and later) behind our interface: its client and cluster. */
+/** The `ioredis` package (5.3 and later) behind our interface: its client and cluster. */
 import { type Redis, type ReplyType, timeUs } from './redis.js';
 import { type ScanStep, scanKeys } from './scan.js';
 import { slotOf } from './slot.js';

@@ -1,4 +1,4 @@
-/** The `redis` package (5 and later) behind our interface: its client, pool, sentinel and cluster. */
+/** The `redis` package (5.12 and later) behind our interface: its client, pool, sentinel and cluster. */
 import { type Redis, type RedisArgument, type ReplyType, timeUs } from './redis.js';
 import { type ScanStep, scanKeys } from './scan.js';
 import { slotOf } from './slot.js';

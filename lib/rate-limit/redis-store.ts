@@ -11,7 +11,7 @@ import { claimName, RedisWindow } from './redis-window.js';
 import type { Demand } from './window.js';
 
 export interface RedisStoreOptions {
-  /** Any client of the `redis` package (5 or later) or of `ioredis` (5 or later). */
+  /** Any client of the `redis` package (5.12 or later) or of `ioredis` (5.3 or later). */
   readonly client: RedisClient;
   /** Stands before every key, for databases that several apps share. Default none. */
   readonly namespace?: string;

@@ -11,8 +11,8 @@ import { type QueryParamsOptions, resolveQuery, resolveSelection, type VaryOptio
 
 export interface ResponseCacheOptions {
   /**
-   * A client of `redis` (5 or later: client, pool, sentinel, cluster) or of `ioredis`. Without one, pages are cached in
-   * this process only.
+   * A client of `redis` (5.12 or later: client, pool, sentinel, cluster) or of `ioredis` (5.3 or later). Without one,
+   * pages are cached in this process only.
    */
   readonly client?: RedisClient;
   /** Goes before every key, as `namespace:`. Default: nothing. */

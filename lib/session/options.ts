@@ -11,7 +11,7 @@ import { type EncryptionOptions, isLongEnough, sealedCodec } from './seal.js';
 import type { UserId } from './user-entry.js';
 
 export interface RedisSessionStoreOptions {
-  /** Any client of `redis` (5 or later) or `ioredis` (5 or later). It stays yours: never closed here. */
+  /** Any client of `redis` (5.12 or later) or `ioredis` (5.3 or later). It stays yours: never closed here. */
   readonly client: RedisClient;
   /** What keys begin with; the rest is the session id. Default `'sess:'`. */
   readonly prefix?: string | null | undefined;
