@@ -3,20 +3,20 @@ import { defineScript, type Script } from '../core/script.js';
 import { hashLua } from './hash.lua.js';
 import { tagLua } from './tag.lua.js';
 
-/** Replies { when, value found, its tags, whether expired }, or nil while the field is leased or the key marked. */
+/** Replies { when, value found, its tags, whether expired, value beside }, or nil while the field is leased or the key marked. */
 export const acquireScript: Script = defineScript(`
--- KEYS[1] the key   ARGV[1] field   ARGV[2] token   ARGV[3] lease in ms
+-- KEYS[1] the key   ARGV[1] field   ARGV[2] token   ARGV[3] lease in ms   ARGV[4] another field to look at
 ${hashLua}
 local key, field, token, lease_ms = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local since = now_us()
 local now = math.floor(since / 1000)
-local fields = read_fields(key, field, 'lease:' .. field, 'mark', 'tags:' .. field, 'expired:' .. field)
+local fields = read_fields(key, field, 'lease:' .. field, 'mark', 'tags:' .. field, 'expired:' .. field, ARGV[4])
 if #live_marks(fields[3], now) > 0 or holder(fields[2], now) then return false end
 -- Marks end with their key, unless someone changed its TTL by hand.
 if fields[3] then redis.call('HDEL', key, 'mark') end
 redis.call('HSET', key, 'lease:' .. field, string.format('%s %.0f', token, now + lease_ms))
 if redis.call('PTTL', key) < lease_ms then redis.call('PEXPIRE', key, lease_ms) end
-return { string.format('%.0f', since), fields[1], fields[4], fields[5] }
+return { string.format('%.0f', since), fields[1], fields[4], fields[5], fields[6] }
 `);
 
 /** Replies 1, or 0 when the lease is lost. */

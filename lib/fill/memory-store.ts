@@ -126,14 +126,16 @@ export function memoryFillStore(options: MemoryFillStoreOptions = {}): FillStore
 
     readMany: async (keys, fields) => keys.map((key) => readKey(key, fields)),
 
-    async acquire(key, field, leaseMs) {
+    async acquire(key, field, leaseMs, besideIt = '') {
       const holder = leases.get(key)?.get(field);
       if (liveMarks(key) !== undefined || (holder !== undefined && holder.expiresAt > now()))
         return undefined;
       const token = newToken();
       const held = leases.get(key) ?? new Map<string, Holder>();
       leases.set(key, held.set(field, { token, expiresAt: now() + leaseMs }));
-      return { key, field, token, since: tags.tick(), found: live(values.get(key)?.get(field)) };
+      const since = tags.tick();
+      const [found = null, beside] = readKey(key, [field, besideIt]).values;
+      return { key, field, token, since, found, beside: beside?.bytes ?? null };
     },
 
     async renew(lease, leaseMs) {

@@ -94,16 +94,17 @@ export function redisFillStore(guard: Guard, { tagPrefix }: RedisFillStoreOption
 
     readMany: (keys, fields) => reader.readMany(keys, fields),
 
-    async acquire(key, field, leaseMs) {
+    async acquire(key, field, leaseMs, besideIt = '') {
       const token = newToken();
       const reply = await orphans.watchTaking({ key, field, token }, () =>
-        run(acquireScript, [key], [field, token, wholeMs(leaseMs)], 'bytes'),
+        run(acquireScript, [key], [field, token, wholeMs(leaseMs), besideIt], 'bytes'),
       );
       if (!Array.isArray(reply)) return undefined;
-      const [time, bytes = null, tags = null, expired = null] = reply as (Buffer | null)[];
+      const [time, bytes = null, tags = null, expired = null, beside = null] = reply as (Buffer | null)[];
       const since = Number(time);
       clock.learn(since);
-      return { key, field, token, since, found: await reader.judge(bytes, tags, expired).catch(() => null) };
+      const found = await reader.judge(bytes, tags, expired).catch(() => null);
+      return { key, field, token, since, found, beside };
     },
 
     renew: ({ key, field, token }, leaseMs) => says1(renewScript, key, [field, token, wholeMs(leaseMs)]),

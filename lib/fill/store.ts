@@ -18,6 +18,8 @@ export interface Lease {
   readonly since: number;
   /** What the field held when the lease was given: somebody else may have filled it since it was read. */
   readonly found: Found | null;
+  /** What the field beside it held at that moment, whatever its tags. */
+  readonly beside: Buffer | null;
 }
 
 /** What a field holds. */
@@ -77,8 +79,11 @@ export interface FillStore {
   look?(key: string, fields: readonly string[]): Reading | undefined;
   /** Several keys' readings of the same fields in one round trip. */
   readMany(keys: readonly string[], fields: readonly string[]): Promise<readonly Reading[]>;
-  /** The lease of a field for `leaseMs`; undefined while somebody else holds it or the key is marked. */
-  acquire(key: string, field: string, leaseMs: number): Promise<Lease | undefined>;
+  /**
+   * The lease of a field for `leaseMs`; undefined while somebody else holds it or the key is marked. `beside` is another
+   * field, to be looked at in the same step.
+   */
+  acquire(key: string, field: string, leaseMs: number, beside?: string): Promise<Lease | undefined>;
   /** `leaseMs` more from now, for loaders slower than a lease; false when the lease is lost. */
   renew(lease: Lease, leaseMs: number): Promise<boolean>;
   /**

@@ -26,6 +26,8 @@ export interface Reservation {
   /** What is stored: somebody else may have been faster. */
   readonly entry: Entry | undefined;
   readonly isExpired: boolean;
+  /** The page has got other variants since it was looked at: what is stored is not for whoever asked. */
+  readonly isForOthers: boolean;
   /** Stores and ends the reservation; false when it was lost to a purge, and nothing is stored. */
   keep(entry: Omit<Entry, 'variant' | 'vary'>, vary: VaryNames, ttlMs: number): Promise<Entry | undefined>;
   cancel(): Promise<void>;
@@ -121,15 +123,12 @@ export function openShelf(options: ShelfOptions): Shelf {
 
   async function reserve(found: Found, headers: IncomingHttpHeaders): Promise<Reservation | undefined> {
     const { key } = found;
-    const lease = await store.acquire(key, found.variant, LEASE_MS);
+    const lease = await store.acquire(key, found.variant, LEASE_MS, VARY_FIELD);
     if (lease === undefined) return undefined;
+    const names = namesIn(lease.beside?.toString(), remembered.get(key) ?? always);
     const stopRenewing = keepRenewing(lease);
 
-    async function keep(
-      response: Omit<Entry, 'variant' | 'vary'>,
-      own: VaryNames,
-      ttlMs: number,
-    ): Promise<Entry | undefined> {
+    const keep: Reservation['keep'] = async function keep(response, own, ttlMs) {
       stopRenewing();
       const vary = unionOf(found.vary, own);
       const entry = { ...response, vary, variant: fieldFor(vary, headers) };
@@ -144,7 +143,7 @@ export function openShelf(options: ShelfOptions): Shelf {
       // Whoever waits for this in another process would take its end for their turn.
       if (right !== lease) await store.release(lease!);
       return isKept ? entry : undefined;
-    }
+    };
 
     /** Its Vary makes the response another variant than the one reserved: no purge may have come in between. */
     async function leaseFor(variant: string): Promise<Lease | undefined> {
@@ -159,6 +158,7 @@ export function openShelf(options: ShelfOptions): Shelf {
 
     return {
       ...decode(lease.found, key, found.variant),
+      isForOthers: fieldFor(names, headers) !== found.variant,
       keep,
       async cancel() {
         stopRenewing();

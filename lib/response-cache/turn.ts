@@ -1,5 +1,4 @@
 /** Taking turns with other processes: who gets a page's lease asks the handler, the others wait for what comes of it. */
-import type { IncomingHttpHeaders } from 'node:http';
 import type { Cache } from './cache.js';
 import type { Entry } from './entry.js';
 import type { Found, Reservation } from './shelf.js';
@@ -37,8 +36,12 @@ export async function takeTurn(cache: Cache, visit: Visit, place: Place): Promis
 
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
     const reservation = await shelf.reserve(found, headers);
-    if (reservation !== undefined)
-      return (await isOfUse(reservation, place, shelf, headers)) ? { reservation } : 'look-again';
+    if (reservation !== undefined) {
+      // Who stored the page meanwhile told that it has variants, and then ended the lease that is ours now.
+      if (reservation.entry !== undefined || !reservation.isForOthers) return { reservation };
+      reservation.cancel().catch(() => {});
+      return 'look-again';
+    }
     if (!mayWait) return 'alone';
     if (pauseMs === FIRST_PAUSE_MS) visit.trace.go('wait');
     // Half of the pause is chance, so that waiting processes do not ask in step.
@@ -56,21 +59,4 @@ export async function takeTurn(cache: Cache, visit: Visit, place: Place): Promis
     hitForMiss.set(hitForMissId, why);
     return refusal === undefined ? 'alone' : { refusal };
   }
-}
-
-/** Who stored a page meanwhile may have told that it has variants, and then ended the lease that is ours now. */
-async function isOfUse(
-  reservation: Reservation,
-  { found }: Place,
-  shelf: Cache['shelf'],
-  headers: IncomingHttpHeaders,
-): Promise<boolean> {
-  if (reservation.entry !== undefined) return true;
-  let isSame = false;
-  try {
-    isSame = (await shelf.find(found.key, headers)).variant === found.variant;
-  } finally {
-    if (!isSame) reservation.cancel().catch(() => {});
-  }
-  return isSame;
 }

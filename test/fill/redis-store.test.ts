@@ -73,7 +73,9 @@ describe('the redis fill store', () => {
     it('finds nothing', async () => {
       expect(await store.read(key, ['v'])).toEqual({ values: [null], leases: [null], isMarked: false });
       expect((await store.readMany([key], ['v']))[0]?.values).toEqual([null]);
-      expect(await store.renew({ key, field: 'v', token: 'x', since: 0, found: null }, A_MINUTE)).toBe(false);
+      expect(
+        await store.renew({ key, field: 'v', token: 'x', since: 0, found: null, beside: null }, A_MINUTE),
+      ).toBe(false);
     });
 
     it.each<[string, () => Promise<unknown>]>([

@@ -115,6 +115,13 @@ describe.each(Object.keys(stores))('the %s fill store', (name) => {
       expect((await lease()).found?.bytes.toString()).toBe('1');
     });
 
+    it('tells what another field held at that moment', async () => {
+      expect((await store.acquire(key, 'v', 1, 'other'))?.beside).toBeNull();
+      await store.put(key, 'other', bytes('1'), { ttlMs: A_MINUTE });
+      await sleep(10);
+      expect((await store.acquire(key, 'v', A_MINUTE, 'other'))?.beside?.toString()).toBe('1');
+    });
+
     it('leaves the value readable', async () => {
       await store.put(key, 'v', bytes('stale'), { ttlMs: A_MINUTE });
       await lease();
