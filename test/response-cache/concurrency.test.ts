@@ -7,6 +7,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { describe, expect, it, jest } from '@jest/globals';
 import { onTestEnd } from '../support/cleanup.js';
 import { connect, uniqueNamespace } from '../support/redis.js';
+import { until } from '../support/until.js';
 import { expressSite, isHit, plainSite, type Site, watch } from './site.js';
 
 const fresh = { 'Cache-Control': 'max-age=60' };
@@ -284,6 +285,41 @@ describe('what one cache found not fit to be stored', () => {
     release();
     expect((await first).headers['cache-status']).toContain('detail=not-fresh');
     expect((await second).headers['cache-status']).toContain('stored');
+  });
+});
+
+describe('a page that turns out to have variants', () => {
+  it('is not made again by a process that was just about to take its turn', async () => {
+    const namespace = uniqueNamespace();
+    const host = { host: 'shop.example' };
+    const [released, stored] = [new EventEmitter(), new EventEmitter()];
+    const early = await expressSite({ client: await connect(), namespace }, async (_req, res) => {
+      await once(released, 'now');
+      res.writeHead(200, { ...fresh, Vary: 'X-A' }).end('early');
+    });
+    const client = await connect();
+    const { evalSha } = client;
+    let turns = 0;
+    // The one that createClient wraps, and each view of it.
+    Object.assign(Object.getPrototypeOf(client), {
+      async evalSha(this: typeof client, ...args: unknown[]) {
+        turns += 1;
+        if (turns === 2) await once(stored, 'now');
+        return Reflect.apply(evalSha, this, args);
+      },
+    });
+    const late = await expressSite({ client, namespace }, (_req, res) => res.end('late'));
+
+    const seen = watch();
+    const first = early.get('/', host);
+    await until(() => early.runs.count === 1);
+    const second = late.get('/', host);
+    await until(() => turns === 2);
+    released.emit('now');
+    await Promise.all([first, seen.next(1)]);
+    stored.emit('now');
+    expect((await second).text).toBe('early');
+    expect(late.runs.count).toBe(0);
   });
 });
 
