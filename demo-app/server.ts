@@ -31,6 +31,8 @@ async function start(): Promise<void> {
   const ending: Ending = { endStreams() {}, async endRest() {} };
   endOnSignal(server, ending);
 
+  // Before the tables are filled, which takes a while, and not after it.
+  await checkPort(config);
   const connections = await openConnections(config, console.log);
   const { sql, redis, events } = connections;
   const reportCache = openReportCache(redis);
@@ -58,7 +60,13 @@ async function start(): Promise<void> {
   console.log(`listening on http://${HOST}:${(server.address() as AddressInfo).port}`);
 }
 
-function listen(server: http.Server, { port }: Config): Promise<void> {
+async function checkPort(config: Config): Promise<void> {
+  const server = net.createServer((socket) => socket.destroy());
+  await listen(server, config);
+  await new Promise((resolve) => server.close(resolve));
+}
+
+function listen(server: net.Server, { port }: Config): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const isTaken = error.code === 'EADDRINUSE';

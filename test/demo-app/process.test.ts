@@ -73,9 +73,9 @@ describe('starting', () => {
     });
   });
 
-  test('on a port that is in use ends with one clear line and exit code 1', async () => {
+  test('on a port that is in use ends with one clear line and exit code 1, before it looks at the database', async () => {
     const port = String((await start()).port);
-    const second = launchDemo({ DATABASE_URL: shop.url, PORT: port, SESSION_SECRET: SECRET });
+    const second = launchDemo({ DATABASE_URL: `${shop.url}_not`, PORT: port, SESSION_SECRET: SECRET });
     expect(await second.ended()).toBe(1);
     expect(errorLines(second.output())).toEqual([
       `the demo cannot start: port ${port} is in use: set PORT to another one, or to 0 for a free one`,
