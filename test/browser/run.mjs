@@ -1,5 +1,6 @@
 // `npm run test:browser`: the dashboard in a headless Chromium. `npm run screenshots`: its pictures for the docs.
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { installDebian, mayInstallDebian } from '../../demo-app/setup/debian.mjs';
 import { say } from '../../demo-app/setup/log.mjs';
@@ -31,8 +32,11 @@ or set CHROMIUM_PATH to the program, and then npm run test:browser again.
 }
 
 function findChromium() {
+  const given = process.env.CHROMIUM_PATH;
+  if (given && existsSync(given)) return given;
+  if (given) say(`CHROMIUM_PATH: there is no ${given}`);
   const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
-  return process.env.CHROMIUM_PATH || (names.map(onPath).find(Boolean) ?? null);
+  return names.map(onPath).find(Boolean) ?? null;
 }
 
 async function installChromium() {
