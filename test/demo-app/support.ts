@@ -1,10 +1,8 @@
 /** The demo for tests: a database of one's own, the app in this process, and the real program as a child process. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cache } from 'express-redis-suite/cache-aside';
 import { collectMetrics } from 'express-redis-suite/metrics';
 import postgres from 'postgres';
@@ -19,12 +17,12 @@ import { openReportCache } from '../../demo-app/routes/report-page.js';
 import { openShopCache } from '../../demo-app/services/shop-cache.js';
 import { onTestEnd } from '../support/cleanup.js';
 import { type Served, serve, talkTo } from '../support/http.js';
+import { type Launched, launch, untilSaid } from '../support/program.js';
 import { testDatabaseUrl } from '../support/redis-server.js';
 import { until } from '../support/until.js';
 
 const REPOSITORY = join(__dirname, '..', '..');
 const READY_WITHIN_MS = 30_000;
-const GONE_WITHIN_MS = 12_000;
 
 export interface Database {
   readonly url: string;
@@ -109,65 +107,23 @@ export async function openEventsUntilTestEnds(redis?: RedisClient): Promise<Even
   return events;
 }
 
-export interface Demo extends Served {
-  readonly pid: number;
-  /** Both outputs, as far as they came. */
-  output(): string;
-  signal(signal: NodeJS.Signals): void;
-  /** The exit code, or the signal that ended it. */
-  ended(): Promise<number | string>;
-}
+export type Demo = Served & Launched;
 
 type Environment = Readonly<Record<string, string>>;
 
 /** The server that `npm run demo` starts, ended with the test; waits until it says that it listens. */
 export async function startDemo(environment: Environment): Promise<Demo> {
   const demo = launchDemo(environment);
-  const listening = /^listening on (http:\/\/127\.0\.0\.1:\d+)$/m;
-  const giveUpAt = performance.now() + READY_WITHIN_MS;
-  while (!listening.test(demo.output())) {
-    if (demo.hasEnded() || performance.now() > giveUpAt)
-      throw new Error(`the demo did not start:\n${demo.output()}`);
-    await sleep(20);
-  }
-  const url = listening.exec(demo.output())?.[1] ?? '';
+  const [, url = ''] = await untilSaid(demo, /^listening on (http:\/\/127\.0\.0\.1:\d+)$/m, READY_WITHIN_MS);
   return { ...talkTo(url), ...demo };
 }
 
 /** The same without waiting. */
-export function launchDemo(
-  environment: Environment,
-  program: 'server' | 'worker' = 'server',
-): Omit<Demo, keyof Served> & { hasEnded(): boolean } {
-  const child = spawn(process.execPath, ['--import', 'tsx', `demo-app/${program}.ts`], {
+export function launchDemo(environment: Environment, program: 'server' | 'worker' = 'server'): Launched {
+  return launch(['--import', 'tsx', `demo-app/${program}.ts`], {
     cwd: REPOSITORY,
-    env: { PATH: process.env.PATH ?? '', PORT: '0', DEMO_ORDERS: '60', ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env.PATH, PORT: '0', DEMO_ORDERS: '60', ...environment },
   });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text) => {
-      output += text;
-    });
-  }
-  const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
-  onTestEnd(() => child.kill('SIGKILL'));
-  return {
-    pid: child.pid ?? 0,
-    output: () => output,
-    signal: (signal) => child.kill(signal),
-    hasEnded: () => hasEnded(child),
-    async ended() {
-      const tooLong = setTimeout(() => child.kill('SIGKILL'), GONE_WITHIN_MS);
-      const [code, signal] = await closed;
-      clearTimeout(tooLong);
-      return code ?? signal ?? 'unknown';
-    },
-  };
-}
-
-function hasEnded(child: ChildProcess): boolean {
-  return child.exitCode !== null || child.signalCode !== null;
 }
 
 /** A browser's cookies as somebody who copied them would send them. */

@@ -1,10 +1,8 @@
 /** Soaks an app: many keys, many restarts of its Redis, and what it holds before, meanwhile and after. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import http from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { onTestEnd } from '../support/cleanup.js';
+import { serveProgram } from '../support/program.js';
 import { ask } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
 import { until } from '../support/until.js';
@@ -63,7 +61,6 @@ export async function soak({ warmUp, ...effort }: Effort): Promise<Soaked> {
   isOver = true;
   await sampling;
   const after = await atRest();
-  app.stop();
   return { requests: effort.keys, restarts: effort.restarts, statuses, before, after, samples };
 
   async function bear({ minutes, keys, restarts }: Load, from: number): Promise<Record<string, number>> {
@@ -125,15 +122,10 @@ async function heldBy(redis: RedisServer): Promise<Pick<Held, 'redisBytes' | 're
 }
 
 async function startApp(redisUrl: string) {
-  const child: ChildProcess = spawn(
-    process.execPath,
-    ['--expose-gc', '--import', 'tsx', join(__dirname, 'app.ts')],
-    { env: { ...process.env, REDIS_URL: redisUrl }, stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  const stop = () => void child.kill('SIGKILL');
-  onTestEnd(stop);
-  const [line] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
-  const port = Number(/listening on (\d+)/.exec(String(line))?.[1]);
+  const { port } = await serveProgram(['--expose-gc', '--import', 'tsx', join(__dirname, 'app.ts')], {
+    cwd: process.cwd(),
+    env: { REDIS_URL: redisUrl },
+  });
 
   /** As many requests as `keys`, each for a key of its own, spread over `durationMs`. */
   async function visit(keys: number, from: number, durationMs: number): Promise<Record<string, number>> {
@@ -158,8 +150,7 @@ async function startApp(redisUrl: string) {
     return JSON.parse((await get(port, '/held')).body);
   }
 
-  await until(async () => (await get(port, '/held')).status === 200);
-  return { visit, held, stop };
+  return { visit, held };
 }
 
 function get(port: number, path: string, agent?: http.Agent): Promise<{ status: number; body: string }> {
