@@ -128,6 +128,27 @@ describe('a write', () => {
     }
   });
 
+  it('is not behind a load of one who waited for another for too long, and loads alone', async () => {
+    const { cache: impatient } = await openCache(namespace, { waitMs: 50 });
+    const [leased, alone] = [new Hold(), new Hold()];
+    const leading = there.getOrLoad(KEY, () => leased.step());
+    await leased.reached;
+    const early = impatient.getOrLoad(KEY, async () => {
+      const value = await row.read();
+      await alone.step();
+      return value;
+    });
+    await alone.reached;
+    await here.write(KEY, () => row.write('new'));
+    const late = read(impatient);
+    // Answered after what `late` has asked Redis.
+    await impatient.get('other');
+    alone.letGo();
+    expect([await early, await late]).toEqual(['old', 'new']);
+    leased.letGo();
+    await leading;
+  });
+
   it('lets no load that began before the commit be shared with one who asks after it', async () => {
     for (const cache of [here, there]) {
       row.value = 'old';
@@ -191,6 +212,15 @@ describe('a write', () => {
       await row.write('new');
     });
     expect(await read(there)).toBe('new');
+  });
+
+  it('that is over keeps up no mark', async () => {
+    const markMs = 150;
+    const { cache: brief } = await openCache(namespace, { markMs });
+    await brief.write(KEY, () => row.write('new'));
+    await sleep(markMs);
+    await read(there);
+    expect(await cached(there)).toBe('new');
   });
 
   it('leaves no key without a TTL, not even while it runs', async () => {
