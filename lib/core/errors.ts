@@ -63,14 +63,22 @@ export function isRedisTrouble(error: unknown): boolean {
   return hasCode(error, 'ERS_REDIS_UNAVAILABLE') || hasCode(error, 'ERS_REDIS_REFUSED');
 }
 
+/** What was thrown, for `next` and for callbacks, which would take nothing for success. */
+export function failureOf(thrown: unknown): unknown {
+  return thrown || new Error(`failed with ${String(thrown)} instead of an error`);
+}
+
 /** A bad option: what was given, and what to write instead. */
 export function invalidOption(option: string, given: unknown, remedy: string): SuiteError {
+  // Nobody waits for it: were it to reject, that would end the process.
+  if (given instanceof Promise) given.catch(() => {});
   return new SuiteError('ERS_INVALID_OPTION', `${option}: ${describe(given)} will not do. ${remedy}`);
 }
 
 function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 60));
   if (typeof value === 'function') return 'a function';
+  if (value instanceof Promise) return 'a promise';
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
   return String(value);
 }

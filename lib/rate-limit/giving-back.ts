@@ -20,7 +20,7 @@ export function watchOutcome(res: ServerResponse): Promise<Outcome> {
   });
 }
 
-/** Nobody waits for this any more: whatever goes wrong is logged. */
+/** Nobody waits for this any more: whatever goes wrong is logged, and what a logger throws is lost. */
 export function giveBackAfter(
   ending: Promise<Outcome>,
   options: ResolvedOptions,
@@ -32,7 +32,8 @@ export function giveBackAfter(
     .then(async function giveBack(outcome) {
       if (await isGivenBack(outcome, options, req, res)) await refund();
     })
-    .catch((error) => options.logger.error(error, 'rate-limit: a request could not be given back.'));
+    .catch((error) => options.logger.error(error, 'rate-limit: a request could not be given back.'))
+    .catch(() => {});
 }
 
 async function isGivenBack(outcome: Outcome, options: ResolvedOptions, req: Request, res: Response) {

@@ -1,7 +1,7 @@
 /** Limits how much of an app one client may use: express-rate-limit's middleware over an exact sliding window. */
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { rateLimitChannel } from '../core/channels.js';
-import { RETRY_AFTER_S } from '../core/errors.js';
+import { failureOf, RETRY_AFTER_S } from '../core/errors.js';
 import { shareShape } from '../core/one-shape.js';
 import { isRevalidation } from '../core/revalidation.js';
 import { checkCost, checkLimit } from './checks.js';
@@ -46,7 +46,7 @@ export function rateLimit(passed?: RateLimitOptions): RateLimiter {
       .then(function passOn(isAllowed) {
         if (isAllowed) next();
       })
-      .catch(next);
+      .catch((error) => next(failureOf(error)));
   }
 
   async function mayPass(req: Request, res: Response, next: NextFunction): Promise<boolean> {

@@ -21,7 +21,9 @@ export function asStore(given: Store | LegacyStore): Store {
 /** Hands the store its options. It is not waited for, and a failure is logged, as express-rate-limit does. */
 export function startStore(store: Store, options: Options, logger: Logger): void {
   const start = async () => store.init?.(options);
-  start().catch((error) => logger.error(error, 'rate-limit: the store could not be initialised.'));
+  start()
+    .catch((error) => logger.error(error, 'rate-limit: the store could not be initialised.'))
+    .catch(() => {});
 }
 
 /** A store as a window: it counts first and learns the limit never, so its rejections are recorded too. */

@@ -1,9 +1,9 @@
 /** How a store answers: with a callback, a promise, or both, and an event for who listens. */
 import { type SessionEvent, sessionChannel } from '../core/channels.js';
+import { failureOf } from '../core/errors.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: as connect-redis and express-session type it
 export type Callback = (error?: any, data?: any) => any;
-
 /** A callback is called once, even one that throws; what it throws rejects the promise. */
 export function answer<T>(work: Promise<T>, cb: Callback | undefined): Promise<T> {
   if (cb !== undefined) return callBack(work, cb);
@@ -15,7 +15,7 @@ export function answer<T>(work: Promise<T>, cb: Callback | undefined): Promise<T
 function callBack<T>(work: Promise<T>, cb: Callback): Promise<T> {
   return work.then(
     (result) => cb(null, result ?? null),
-    (failure: unknown) => cb(failure, null),
+    (failure: unknown) => cb(failureOf(failure), null),
   );
 }
 

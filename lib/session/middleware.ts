@@ -1,7 +1,7 @@
 /** `sessions()`: express-session on a Redis store, and what a store alone cannot do. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import expressSession, { type CookieOptions, type Store } from 'express-session';
-import { isTemporary } from '../core/errors.js';
+import { failureOf, isTemporary } from '../core/errors.js';
 import { shareShape } from '../core/one-shape.js';
 import { isRevalidation } from '../core/revalidation.js';
 import { giveEmptySession } from './detached.js';
@@ -116,7 +116,7 @@ export function sessions(options: SessionsOptions): SessionsMiddleware {
 function giveUp({ res, next, headers }: Visit, error: unknown, hasBegun: boolean): void {
   if (hasBegun) res.destroy();
   else restoreHeaders(res, headers);
-  if (!isTemporary(error)) next(error);
+  if (!isTemporary(error)) next(failureOf(error));
   else if (!hasBegun) answerUnavailable(res);
 }
 

@@ -6,6 +6,7 @@ import { type AugmentedRequest, MemoryStore, type Options, rateLimit } from 'exp
 import { rateLimitChannel } from '../../lib/core/channels.js';
 import { serve } from '../support/http.js';
 import { connect, uniqueNamespace } from '../support/redis.js';
+import { unhandledRejections } from '../support/unhandled.js';
 
 const windows: Record<string, () => Promise<Partial<Options>>> = {
   'a Redis window': async () => ({
@@ -110,6 +111,37 @@ describe.each(Object.entries(windows))('With %s, the middleware', (_place, where
       expect.stringContaining('limit: NaN'),
       ...['message', 'rejected'],
     ]);
+  });
+
+  test('lets nobody pass for code of the user that throws nothing, or rejects with it', async () => {
+    const base = { ...(await where()), windowMs: 60_000 };
+    const throwNothing = () => {
+      throw undefined;
+    };
+    const app = express();
+    app.use('/throws', rateLimit({ ...base, name: 'throws', keyGenerator: throwNothing }));
+    app.use('/rejects', rateLimit({ ...base, name: 'rejects', cost: () => Promise.reject() }));
+    app.use((_req, res) => void res.send('passed'));
+    const answerError: ErrorRequestHandler = (_error, _req, res, _next) => void res.status(500).end();
+    const served = await serve(app.use(answerError));
+    for (const path of ['/throws', '/rejects']) expect((await served.get(path)).status).toBe(500);
+  });
+
+  test('outlives a logger that throws when a request cannot be given back', async () => {
+    const fail = () => {
+      throw new Error('no disk');
+    };
+    const unhandled = unhandledRejections();
+    const skips = {
+      skipFailedRequests: true,
+      requestWasSuccessful: fail,
+      logger: { error: fail, warn: fail },
+    };
+    const app = express().use(rateLimit({ ...(await where()), ...skips, validate: false }));
+    app.use((_req, res) => void res.send('yes'));
+    const served = await serve(app);
+    for (let requests = 0; requests < 3; requests += 1) expect((await served.get('/')).status).toBe(200);
+    expect(unhandled).toEqual([]);
   });
 
   test('says that its default answer depends on Accept, and only that', async () => {

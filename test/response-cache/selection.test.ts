@@ -2,6 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ResponseCacheOptions, VaryOptions } from 'express-redis-suite/response-cache';
 import { connect, uniqueNamespace } from '../support/redis.js';
+import { unhandledRejections } from '../support/unhandled.js';
 import { expressSite, isHit } from './site.js';
 
 async function site(
@@ -110,10 +111,16 @@ describe('vary.user', () => {
   });
 
   it('that throws, or names a user by anything but a string, is an error of that request', async () => {
-    const ids: Record<string, unknown> = { '/number': 7, '/promise': Promise.resolve('ada') };
-    const shop = await site({ user: (req) => ids[req.url ?? ''] as string });
+    const unhandled = unhandledRejections();
+    const ids: Record<string, () => unknown> = {
+      '/number': () => 7,
+      '/promise': async () => 'ada',
+      '/rejected': () => Promise.reject(new Error('no database')),
+    };
+    const shop = await site({ user: (req) => ids[req.url ?? '']?.() as string });
     for (const url of Object.keys(ids)) expect((await shop.get(url)).status).toBe(500);
     expect((await shop.get('/')).status).toBe(200);
+    expect(unhandled).toEqual([]);
   });
 });
 

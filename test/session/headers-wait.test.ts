@@ -278,6 +278,21 @@ describe('a response', () => {
     expect(await stored(client, `${prefix}id`)).toMatchObject({ user: 'ada' });
   });
 
+  it('is no success when a callback of the user throws nothing, or rejects with it', async () => {
+    const throwNothing = () => {
+      throw undefined;
+    };
+    const given = [
+      { ttl: throwNothing },
+      { userId: throwNothing },
+      { serializer: { parse: JSON.parse, stringify: () => Promise.reject() } },
+    ];
+    for (const options of given) {
+      const { app } = await start(commonActs, options);
+      expect((await app.get('/write/n/1')).status).toBe(500);
+    }
+  });
+
   it('with a header that node refuses goes to the error handlers', async () => {
     const { app } = await start({
       '/': (req, res) => {

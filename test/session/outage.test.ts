@@ -11,6 +11,7 @@ import {
 import { type Reply, type Sending, type Served, serve } from '../support/http.js';
 import { connect, type TestClient } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
+import { unhandledRejections } from '../support/unhandled.js';
 import { type Act, appWith, commonActs, cookieOf, plant, SECRET, stored } from './support.js';
 
 /** What a client may wait for an answer while Redis does not give any; the median, as others use this machine too. */
@@ -294,18 +295,13 @@ describe('the store alone', () => {
   it('ends no process for a promise that nobody looks at', async () => {
     const store = new RedisSessionStore({ client, deadlineMs: 50 });
     server.freeze();
-    let isUnhandled = false;
-    const note = () => {
-      isUnhandled = true;
-    };
-    process.on('unhandledRejection', note);
+    const unhandled = unhandledRejections();
     store.destroy('id');
     store.set('id', { cookie: {} } as never);
     store.get('other');
     await expect(store.get('id')).rejects.toThrow();
     await new Promise((resolve) => setTimeout(resolve, 50));
-    process.off('unhandledRejection', note);
-    expect(isUnhandled).toBe(false);
+    expect(unhandled).toEqual([]);
     server.thaw();
   });
 
