@@ -177,6 +177,9 @@ describe.each(Object.keys(stores))('tags on the %s store', (name) => {
     await store.put(key, 'v', value, tagged('a'));
     await sleep(100);
     expect(await found()).toBe('nothing');
+    // Whoever changes the tag next clears the mark away, and what it purged stays purged.
+    await store.expireTag('a');
+    expect(await found()).toBe('nothing');
     await fill('a');
     expect(await found()).toBe('fresh');
   });
