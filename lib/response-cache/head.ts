@@ -57,6 +57,11 @@ export function argumentsOf(rest: readonly unknown[]): [BufferEncoding | undefin
   return [encoding, rest.find((value) => typeof value === 'function') as Callback | undefined];
 }
 
+/** Whether it may be a piece of a body; node refuses anything else before it has written a thing. */
+export function isBytes(chunk: unknown): chunk is string | Uint8Array {
+  return typeof chunk === 'string' || chunk instanceof Uint8Array;
+}
+
 /** A piece of a body; no bytes for what is none. */
 export function bytesOf(chunk: unknown, encoding: BufferEncoding | undefined): Uint8Array {
   if (typeof chunk === 'string') return Buffer.from(chunk, encoding);

@@ -1,15 +1,22 @@
 /** Stands between a handler and its response: hears the head and the bytes, and may answer the client otherwise. */
 import type { ServerResponse } from 'node:http';
 import { type GivenHeaders, setGivenHeaders } from '../core/given-headers.js';
-import { decoySocket } from './decoy.js';
+import { closeLater, decoySocket } from './decoy.js';
 import { beforeHeadLeaves } from './departure.js';
 import { fieldsOf } from './fields.js';
 import { onHangUp } from './hangup.js';
-import { argumentsOf, bytesOf, type Callback, frameOf, NOT_IN_304, stateLength } from './head.js';
+import { argumentsOf, bytesOf, type Callback, frameOf, isBytes, NOT_IN_304, stateLength } from './head.js';
 import type { Answer, Interception, Listener } from './listener.js';
+
+/** What node goes by to tell whether a head is written, and a response ended. */
+interface Progress {
+  _header: string | null;
+  finished: boolean;
+}
 
 export function intercept(res: ServerResponse, listener: Listener): Interception {
   const own = { writeHead: res.writeHead, write: res.write, end: res.end, flushHeaders: res.flushHeaders };
+  const progress = res as unknown as Progress;
   const framing = frameOf(res);
   let answer: Answer | undefined;
   let sentStatus: number | undefined;
@@ -21,12 +28,15 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
   let isWriting = false;
   /** Output of a response that must wait. */
   let waiting: Callback[] | undefined;
+  let putBackClosing: Callback | undefined;
 
   res.writeHead = function writeHead(
     this: ServerResponse,
     given: number,
     ...rest: unknown[]
   ): ServerResponse {
+    // Of several heads that go nowhere the first counts.
+    if (answer === 'nothing' && !isOff) return res;
     // As node reads it: '200' is 200.
     const status = given | 0;
     if (isOff || answer !== undefined || status < 200 || status > 999)
@@ -49,7 +59,7 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
 
   res.write = function write(chunk: unknown, ...rest: unknown[]): boolean {
     const [encoding, callback] = argumentsOf(rest);
-    if (isOff || isEnded || isWriting) return own.write.apply(res, [chunk, ...rest] as never);
+    if (isNodesMatter() || !isBytes(chunk)) return own.write.apply(res, [chunk, ...rest] as never);
     judgeHead();
     if (waiting !== undefined) return wait(() => own.write.apply(res, [chunk, ...rest] as never));
     const isSwallowed = answer === 'nothing' || answer === 'not-modified';
@@ -63,11 +73,12 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
   res.end = function end(...given: unknown[]): ServerResponse {
     const [chunk, ...rest] = typeof given[0] === 'function' ? [undefined, ...given] : given;
     const [encoding, callback] = argumentsOf(rest);
-    if (isOff || isEnded || isWriting) return own.end.apply(res, given as never);
+    if (isNodesMatter() || (chunk && !isBytes(chunk))) return own.end.apply(res, given as never);
     judgeHead(() => stateLength(res, chunk, encoding));
     if (waiting !== undefined) {
       isEnded = true;
       wait(() => own.end.apply(res, given as never));
+      progress.finished = true;
       return res;
     }
     const piece = framing.cut(chunk, encoding);
@@ -132,6 +143,11 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
     listener.onEnd();
   }
 
+  /** What comes after the end, too: of what waits, the order counts. */
+  function isNodesMatter(): boolean {
+    return isOff || isWriting || (isEnded && waiting === undefined);
+  }
+
   /** Node writes the head at the first byte. Where that is too late for us, it is written just before. */
   function judgeHead(complete?: Callback): void {
     if (answer !== undefined || res.headersSent || !listener.mayAnswer(res.statusCode)) return;
@@ -168,8 +184,13 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
   function holdBack(after: Promise<unknown>): void {
     waiting = [];
     // To the handler these headers are gone: nothing may be set any more.
-    Object.defineProperty(res, 'headersSent', { configurable: true, get: () => true });
-    after.catch(() => {}).finally(letGo);
+    progress._header = 'held back';
+    putBackClosing = closeLater(res.req, wait);
+    // What fails now can be told to nobody.
+    after
+      .catch(() => {})
+      .then(letGo)
+      .catch(() => res.destroy());
   }
 
   function wait(late: Callback): false {
@@ -181,7 +202,9 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
     const outputs = waiting ?? [];
     waiting = undefined;
     stop();
-    delete (res as { headersSent?: boolean }).headersSent;
+    putBackClosing?.();
+    progress._header = null;
+    progress.finished = false;
     for (const release of outputs) release();
     if (outputs.length > 1 && !res.writableEnded) res.emit('drain');
   }
