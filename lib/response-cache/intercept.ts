@@ -9,10 +9,7 @@ import { argumentsOf, bytesOf, type Callback, frameOf, isBytes, NOT_IN_304, stat
 import type { Answer, Interception, Listener } from './listener.js';
 
 /** What node goes by to tell whether a head is written, and a response ended. */
-interface Progress {
-  _header: string | null;
-  finished: boolean;
-}
+type Progress = { _header: string | null; finished: boolean };
 
 export function intercept(res: ServerResponse, listener: Listener): Interception {
   const own = { writeHead: res.writeHead, write: res.write, end: res.end, flushHeaders: res.flushHeaders };
@@ -28,7 +25,6 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
   let isWriting = false;
   /** Output of a response that must wait. */
   let waiting: Callback[] | undefined;
-  let putBackClosing: Callback | undefined;
 
   res.writeHead = function writeHead(
     this: ServerResponse,
@@ -140,7 +136,9 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
   function finishIfDone(): void {
     if (isOff || !isEnded || !(hasLeft || answer === 'nothing')) return;
     stop();
-    listener.onEnd();
+    // A handler that breaks off may call `end` all the same, before anybody hears that the connection is closed.
+    if (res.destroyed || res.req.socket.destroyed) listener.onClose();
+    else listener.onEnd();
   }
 
   /** What comes after the end, too: of what waits, the order counts. */
@@ -185,11 +183,11 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
     waiting = [];
     // To the handler these headers are gone: nothing may be set any more.
     progress._header = 'held back';
-    putBackClosing = closeLater(res.req, wait);
+    const putBack = closeLater(res.req, wait);
     // What fails now can be told to nobody.
     after
       .catch(() => {})
-      .then(letGo)
+      .then(() => letGo(putBack))
       .catch(() => res.destroy());
   }
 
@@ -198,11 +196,11 @@ export function intercept(res: ServerResponse, listener: Listener): Interception
     return false;
   }
 
-  function letGo(): void {
+  function letGo(putBack: Callback): void {
     const outputs = waiting ?? [];
     waiting = undefined;
     stop();
-    putBackClosing?.();
+    putBack();
     progress._header = null;
     progress.finished = false;
     for (const release of outputs) release();

@@ -97,6 +97,22 @@ describe('a body', () => {
     expect(isHit(await shop.get('/'))).toBe(true);
   });
 
+  it.each<[string, (res: http.ServerResponse) => unknown]>([
+    ['response', (res) => res.destroy()],
+    ['connection', (res) => res.socket?.destroy()],
+    ['request', (res) => res.req.destroy()],
+  ])('is not stored when its handler destroys the %s and ends it all the same', async (_name, breakOff) => {
+    const shop = await expressSite(await options(), (_req, res, run) => {
+      res.writeHead(200, fresh);
+      res.write('half');
+      if (run === 1) breakOff(res);
+      res.end(' and half');
+    });
+    await expect(shop.get('/')).rejects.toThrow();
+    const second = await shop.get('/');
+    expect([isHit(second), second.text]).toEqual([false, 'half and half']);
+  });
+
   it('with trailers reaches its client with them, and is stored without', async () => {
     const shop = await expressSite(await options(), (_req, res) => {
       res.writeHead(200, { ...fresh, Trailer: 'X-Sum' });
