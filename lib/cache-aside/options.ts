@@ -76,9 +76,17 @@ export function resolveOptions(options: CacheOptions): ResolvedOptions {
   if (!(typeof jitter === 'number' && jitter >= 0 && jitter < 1))
     throw invalidOption('jitter', jitter, 'Use a number from 0 to less than 1.');
   if (client !== undefined && maxBytes !== undefined)
-    throw invalidOption('maxBytes', maxBytes, 'It is for a cache without client; Redis has maxmemory.');
+    throw invalidOption(
+      'maxBytes',
+      maxBytes,
+      'Leave it out: it is for a cache without client, and Redis has maxmemory.',
+    );
   if (client === undefined && memory !== undefined)
-    throw invalidOption('memory', memory, 'It stands in front of Redis; without client there is maxBytes.');
+    throw invalidOption(
+      'memory',
+      memory,
+      'Use maxBytes: memory stands in front of Redis, and there is no client.',
+    );
   if (serializer !== undefined && !isSerializer(serializer))
     throw invalidOption('serializer', serializer, 'Give an object with the functions encode and decode.');
 

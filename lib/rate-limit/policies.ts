@@ -28,7 +28,7 @@ export function policiesOf({ limits, windowMs, limit, max }: RateLimitOptions): 
     throw invalidOption('limits', limits, 'Use a list such as [{ windowMs: 60_000, limit: 5 }].');
   const policies = limits.map(completed).sort((one, other) => other.windowMs - one.windowMs);
   if (new Set(policies.map(({ name }) => name)).size < policies.length)
-    throw invalidOption('limits', limits, 'Two of them have one name.');
+    throw invalidOption('limits', limits, 'Two of them have one name: give each its own.');
   // An endless one limits nothing; beside others it would only be in their way.
   const finite = policies.filter(({ limit }) => limit !== Number.POSITIVE_INFINITY);
   return finite.length > 0 ? finite : policies;

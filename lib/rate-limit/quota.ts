@@ -39,7 +39,7 @@ export function createQuota(limiter: Limiter, options: ResolvedOptions): Quota {
   return {
     async consume(key, cost = 1) {
       if (options.store !== undefined && cost !== 1)
-        throw invalidOption('cost', cost, 'A custom `store` counts by ones.');
+        throw invalidOption('cost', cost, 'A custom `store` counts by ones: leave it out.');
       return limiter.take({ key, cost: checkCost(cost), limit: limitOf('consume') });
     },
     refund: (token) => limiter.refund(token),

@@ -118,9 +118,11 @@ function checkSource({ client, store, cost, ...given }: RateLimitOptions): void 
   if (store === undefined || store === null) return;
   if (client !== undefined)
     throw invalidOption('store', store, 'Pass either `client` or `store`: both say where hits are counted.');
-  if (cost !== undefined && cost !== 1) throw invalidOption('cost', cost, 'A custom `store` counts by ones.');
+  if (cost !== undefined && cost !== 1)
+    throw invalidOption('cost', cost, 'A custom `store` counts by ones: leave it out.');
   for (const option of ['countRejected', 'limits', 'resolution', 'blockMs'] as const)
-    if (given[option]) throw invalidOption(option, given[option], 'A custom `store` counts in its own way.');
+    if (given[option])
+      throw invalidOption(option, given[option], 'A custom `store` counts in its own way: leave it out.');
   for (const option of ['onRedisDown', 'expectedProcesses', 'deadlineMs', 'namespace'] as const)
     if (given[option] !== undefined)
       throw invalidOption(

@@ -126,7 +126,7 @@ export function resolveOptions(options: ResponseCacheOptions): Settings {
     throw invalidOption(
       'key',
       key,
-      'It says what counts of the query, so vary.query and queryParams cannot.',
+      'It says what counts of the query, so leave out vary.query and queryParams.',
     );
 
   return {
