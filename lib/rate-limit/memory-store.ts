@@ -29,7 +29,8 @@ export class MemoryStore implements Store {
       typeof limit === 'number' && limit > 0 && !skipFailedRequests && !skipSuccessfulRequests;
     this.#limit = knowsLimit ? Math.min(limit, MOST_HITS) : MOST_HITS;
     this.windowMs = options.windowMs;
-    this.#window = new MemoryWindow({ windowMs: options.windowMs });
+    // In a shorter one not even the hit that asks would be live, and no Store counts less than that.
+    this.#window = new MemoryWindow({ windowMs: Math.max(1, options.windowMs) });
   }
 
   async get(key: string): Promise<ClientRateLimitInfo | undefined> {

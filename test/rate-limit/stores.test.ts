@@ -218,4 +218,10 @@ describe('Our MemoryStore', () => {
     expect(await store.get('me')).toBeUndefined();
     store.shutdown();
   });
+
+  test('counts the hit that asks even in a window that is none', async () => {
+    const store = new MemoryStore();
+    store.init({ windowMs: -1 } as unknown as Options);
+    expect((await store.increment('me')).totalHits).toBe(1);
+  });
 });
