@@ -27,8 +27,8 @@ export function lifetimeMsOf(session: SessionData, ttl: Ttl, nowMs: number): num
   const ownMs = cookieLifetimeMs(session);
   if (typeof ownMs === 'number') return wholeMs(ownMs);
   const expires = session.cookie?.expires;
-  if (expires) return wholeMs(new Date(expires).getTime() - nowMs);
-  return msFromSeconds(ttl);
+  const endMs = expires ? new Date(expires).getTime() : Number.NaN;
+  return Number.isNaN(endMs) ? msFromSeconds(ttl) : wholeMs(endMs - nowMs);
 }
 
 /** The store's options about time, resolved. */
@@ -68,8 +68,10 @@ export function absoluteLeftMs(
   return Math.min(createdMs, nowMs) + absoluteTtlMs - nowMs;
 }
 
+/** A lifetime or date that is none, as of an app's `Number(undefined)`, is none of its own; JSON stores null for it. */
 export function cookieLifetimeMs(session: Partial<SessionData>): CookieLifetimeMs {
-  return session.cookie?.originalMaxAge;
+  const lifetimeMs = session.cookie?.originalMaxAge;
+  return Number.isNaN(lifetimeMs) ? null : lifetimeMs;
 }
 
 /**

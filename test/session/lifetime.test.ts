@@ -227,6 +227,19 @@ describe('a set', () => {
     expect(await client.pTTL(key)).toBe(-1);
   });
 
+  it.each([
+    ['maxAge', { originalMaxAge: Number.NaN, expires: new Date(Number.NaN) }],
+    ['expires', { expires: new Date(Number.NaN) }],
+  ])('takes a cookie whose %s is none for one that ends with the browser', async (_name, cookie) => {
+    const secret = 'a secret of 32 bytes or more, as is asked for';
+    for (const options of [{}, { encryption: { keys: [secret] } }]) {
+      const store = storeWith({ ttl: 3600, ...options });
+      await store.set('id', { ...sessionWith(cookie), user: 'ada' } as never);
+      await expectTtl(AN_HOUR);
+      expect(await store.get('id')).toMatchObject({ user: 'ada' });
+    }
+  });
+
   it('asks a ttl function, and refuses what is no number', async () => {
     await storeWith({ ttl: (session) => ((session as { user?: string }).user === 'ada' ? 3600 : 60) }).set(
       'id',
