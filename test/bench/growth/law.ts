@@ -1,6 +1,6 @@
 /** How a cost grows with a size, judged from a few points, of which each is a little wrong. Pure. */
 
-/** `grows less than linearly` is a fixed part and one that grows: the former is still most of it. */
+/** `less than linear` is a fixed part and one that grows: the former is still most of it. */
 export type Law = 'constant' | 'logarithmic' | 'less than linear' | 'linear' | 'more than linear';
 
 const ORDER: readonly Law[] = ['constant', 'logarithmic', 'less than linear', 'linear', 'more than linear'];
