@@ -41,6 +41,14 @@ export function startDeadline(deadlineMs: number, onMissed: () => void): () => v
   }
 }
 
+/** What comes of `work`; rejects when nothing has come of it by then. */
+export function withinDeadline<Result>(deadlineMs: number, work: Promise<Result>): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const callOff = startDeadline(deadlineMs, () => reject(new Error(`no answer within ${deadlineMs} ms`)));
+    work.then(resolve, reject).finally(callOff);
+  });
+}
+
 function afterSocketsWerePolled(then: () => void): void {
   setImmediate(() => setImmediate(then));
 }

@@ -1,5 +1,6 @@
 /** The `ioredis` package (5.3 and later) behind our interface: its client and cluster. */
-import { type Redis, type ReplyType, timeUs } from './redis.js';
+import { withinDeadline } from './deadline.js';
+import { type Redis, type ReplyType, SUBSCRIBED_WITHIN_MS, timeUs } from './redis.js';
 import { type ScanStep, scanKeys } from './scan.js';
 import { slotOf } from './slot.js';
 
@@ -107,7 +108,7 @@ async function subscribe(
   }
   client.on('end', unsubscribe);
   try {
-    await beside.subscribe(...channels);
+    await withinDeadline(SUBSCRIBED_WITHIN_MS, beside.subscribe(...channels));
   } catch (error) {
     await unsubscribe();
     throw error;

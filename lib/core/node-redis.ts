@@ -1,5 +1,6 @@
 /** The `redis` package (5.12 and later) behind our interface: its client, pool, sentinel and cluster. */
-import { type Redis, type RedisArgument, type ReplyType, timeUs } from './redis.js';
+import { withinDeadline } from './deadline.js';
+import { type Redis, type RedisArgument, type ReplyType, SUBSCRIBED_WITHIN_MS, timeUs } from './redis.js';
 import { type ScanStep, scanKeys } from './scan.js';
 import { slotOf } from './slot.js';
 
@@ -168,8 +169,10 @@ async function subscribeBeside(
   for (const event of ['error', 'reconnecting', 'end']) beside.on(event, lose);
   client.on('end', closeToo);
   try {
-    await beside.connect();
-    await beside.subscribe(channels, onMessage);
+    await withinDeadline(
+      SUBSCRIBED_WITHIN_MS,
+      beside.connect().then(() => beside.subscribe(channels, onMessage)),
+    );
   } catch (error) {
     close();
     throw error;

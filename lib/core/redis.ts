@@ -41,8 +41,9 @@ export interface Redis {
   scan(pattern: string, count: number): AsyncIterable<string[]>;
   /**
    * Listens on channels until the returned function is called or the user closes the client. Resolves once Redis has
-   * confirmed it, however long that takes. Reconnects by itself, but for ioredis clusters; what is published meanwhile is
-   * lost, and `onLost` called once that may have been so.
+   * confirmed it; rejects when that takes more than `SUBSCRIBED_WITHIN_MS`, but on clusters and sentinels of node-redis.
+   * Reconnects by itself, but for ioredis clusters; what is published meanwhile is lost, and `onLost` called once that
+   * may have been so.
    */
   subscribe(
     channels: readonly string[],
@@ -50,6 +51,9 @@ export interface Redis {
     onLost?: () => void,
   ): Promise<() => Promise<void>>;
 }
+
+/** A connection may be gone without a word before anything was heard on it: then another one has to be made. */
+export const SUBSCRIBED_WITHIN_MS = 5_000;
 
 /** The reply of TIME, seconds and microseconds. */
 export function timeUs(reply: unknown): number {

@@ -7,6 +7,7 @@ import type { Redis } from '../../lib/core/redis.js';
 import { defineScript, runScript } from '../../lib/core/script.js';
 import { onTestEnd } from '../support/cleanup.js';
 import { type ClientKind, clientKinds, type Opened, startServers } from '../support/client-kinds.js';
+import { ask } from '../support/redis.js';
 import { eventually } from '../support/until.js';
 
 const servers = startServers();
@@ -162,6 +163,17 @@ describe.each(clientKinds)('$name', (kind) => {
     expect(performance.now() - sentAt).toBeLessThan(500);
   });
 });
+
+test('a subscription that Redis does not confirm is given up, and its connection with it', async () => {
+  const { single } = servers;
+  const all = await Promise.all(clientKinds.filter(({ server }) => server === 'single').map(connected));
+  const connections = async () => String(await ask(single.url, ['CLIENT', 'LIST'])).split('\n').length;
+  const before = await connections();
+  single.freeze();
+  await Promise.all(all.map((redis) => expect(redis.subscribe([someKey()], () => {})).rejects.toThrow()));
+  single.thaw();
+  await eventually(async () => expect(await connections()).toBe(before));
+}, 20_000);
 
 const table = new Map<string, Map<string, 'yes' | 'no'>>();
 
