@@ -1,13 +1,21 @@
 /** The benches by name: runs those that were asked for, prints tables or JSON on stdout, progress on stderr. */
 import { runPlan } from './bench.js';
 import { cacheAsidePlan } from './cache-aside/plan.js';
+import type { Axis } from './growth/axis.js';
 import { AXES, measureGrowth } from './growth/growth.js';
 import { writeIntoPage } from './page.js';
 import type { Outcome, Plan, Result, Stage } from './plan.js';
 import { postgresPlan } from './postgres/plan.js';
 import { rateLimitPlan } from './rate-limit/plan.js';
 import { connect } from './redis-view.js';
-import { circumstancesOf, markdown, plain, spellCircumstances, spellOutcome } from './report.js';
+import {
+  circumstancesOf,
+  markdown,
+  plain,
+  spellCircumstances,
+  spellMachine,
+  spellOutcome,
+} from './report.js';
 import { responseCachePlan } from './response-cache/plan.js';
 import { sessionPlan } from './session/plan.js';
 import { suitePlan } from './suite/plan.js';
@@ -40,33 +48,47 @@ async function main(): Promise<void> {
   if (!isJson) process.stdout.write(spellCircumstances(circumstances));
   const outcomes: Outcome[] = [];
   for (const [name, run] of runsOf(words)) {
-    const outcome = await run({ redisUrl, isQuick, say: (text) => say(`${name}: ${text}`) });
+    const outcome = await run({ redisUrl, isQuick, say: (text) => say(`${name}: ${text}`) }).catch(giveUp);
+    if (outcome === undefined) continue;
     outcomes.push(outcome);
     const text = spellOutcome(outcome, style);
-    if (isForPage)
-      writeIntoPage(name, `${spellCommand(words, name)}${spellCircumstances(circumstances)}${text}`);
+    const head = isGrowth ? spellMachine(circumstances) : spellCircumstances(circumstances);
+    if (isForPage) writeIntoPage(name, `${spellCommand(words, name)}${head}${text}`);
     if (!isJson) process.stdout.write(text);
+
+    /** The others are measured all the same. */
+    function giveUp(error: unknown): undefined {
+      say(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+      process.exitCode = 1;
+    }
   }
   if (isJson) process.stdout.write(`${JSON.stringify({ ...circumstances, isQuick, outcomes }, null, 2)}\n`);
 }
 
 /** The line to type to get the same again. */
 function spellCommand(words: readonly string[], name: string): string {
-  const rest = words.filter((word) => word !== '--page' && !Object.hasOwn(PLANS, word) && word !== GROWTH);
-  return `\`npm run bench -- ${[name, ...rest].join(' ')}\`, `;
+  const switches = words.filter((word) => SWITCHES.includes(word) && word !== '--page');
+  return `\`npm run bench -- ${[name, ...switches].join(' ')}\`, `;
 }
 
-/** What was asked for, by name: plans, all of them when none is named, or growth along some axes. */
-function runsOf(words: readonly string[]): [name: string, run: (stage: Stage) => Promise<Outcome>][] {
-  if (words.includes(GROWTH)) {
-    const axes = words.filter((word) => Object.hasOwn(AXES, word));
-    return [[GROWTH, (stage) => measureGrowth(axes, stage, words.includes('--full'))]];
+type Run = (stage: Stage) => Promise<Outcome>;
+
+/** What was asked for, by name: plans, or growth along some axes; all of them when none is named. */
+function runsOf(words: readonly string[]): [name: string, run: Run][] {
+  const isGrowth = words.includes(GROWTH);
+  const all = Object.keys(isGrowth ? AXES : PLANS);
+  const named = all.filter((name) => words.includes(name));
+  return (named.length === 0 ? all : named).map((name) => (isGrowth ? growthRun(name) : planRun(name)));
+
+  function growthRun(name: string): [string, Run] {
+    const axis = AXES[name] as Axis;
+    return [`${GROWTH} ${name}`, (stage) => measureGrowth(axis, stage, words.includes('--full'))];
   }
-  const named = words.filter((word) => Object.hasOwn(PLANS, word));
-  return (named.length === 0 ? Object.keys(PLANS) : named).map((name) => {
-    const plan = PLANS[name] as Plan;
-    return [name, async (stage) => judged(plan, await runPlan(plan, stage))];
-  });
+}
+
+function planRun(name: string): [string, Run] {
+  const plan = PLANS[name] as Plan;
+  return [name, async (stage) => judged(plan, await runPlan(plan, stage))];
 }
 
 function judged(plan: Plan, result: Result): Outcome {

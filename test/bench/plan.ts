@@ -44,6 +44,8 @@ export interface Verdict {
 export interface Row {
   readonly contender: string;
   readonly cpuMicros: Spread;
+  /** The same, as it was in each round: to be compared with another contender's of that round. */
+  readonly cpuByRound: readonly number[];
   /** CPU, as a multiple of the floor's and of the peer's, round by round. */
   readonly toFloor: Spread;
   readonly toPeer: Spread;

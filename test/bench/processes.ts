@@ -22,6 +22,7 @@ interface Usage {
 export interface Contender {
   readonly name: string;
   readonly port: number;
+  readonly redisUrl: string;
   usage(): Promise<Usage>;
   stop(): void;
 }
@@ -52,6 +53,7 @@ export async function startContender(spec: ContenderSpec, redisUrl: string): Pro
   return {
     name: spec.name,
     port,
+    redisUrl,
     usage: () => ask(child, {}, spec.name) as Promise<Usage>,
     stop: () => void child.kill('SIGKILL'),
   };

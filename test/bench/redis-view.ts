@@ -16,16 +16,26 @@ export async function connect(url: string): Promise<Client> {
   return client as Client;
 }
 
-/** The commands that clients send while `act` runs, in their order; what scripts do inside Redis is not among them. */
+/** The URL of one of Redis' databases, of which there are sixteen: who has one for itself is seen alone. */
+export function databaseOf(url: string, index: number): string {
+  return new URL(`/${index}`, url).href;
+}
+
+/**
+ * The commands that clients send to the database of `url` while `act` runs, in their order; what scripts do inside Redis is
+ * not among them.
+ */
 export async function commandsDuring(url: string, act: () => Promise<unknown>): Promise<Command[]> {
   const [watcher, marker] = await Promise.all([connect(url), connect(url)]);
+  const watched = new URL(url).pathname.slice(1) || '0';
   const sent: Command[] = [];
   let isOver: () => void = () => {};
   const over = new Promise<void>((resolve) => {
     isOver = resolve;
   });
   await watcher.monitor((line) => {
-    const [, source, rest = ''] = /^[\d.]+ \[\d+ ([^\]]+)\] (.*)$/s.exec(String(line)) ?? [];
+    const [, database, source, rest = ''] = /^[\d.]+ \[(\d+) ([^\]]+)\] (.*)$/s.exec(String(line)) ?? [];
+    if (database !== watched) return;
     const command = wordsOf(rest);
     const name = (command[0] ?? '').toUpperCase();
     if (name === 'ECHO') isOver();

@@ -43,6 +43,11 @@ export function spellCircumstances({ date, machine, versions }: Circumstances): 
   return `${date}\n${machine}\n${spelled.join(', ')}\n\nFigures are medians, in brackets the middle half of the rounds; ratios are of the same rounds.\n`;
 }
 
+/** Of tables that are about Redis' own time. */
+export function spellMachine({ date, machine, versions }: Circumstances): string {
+  return `${date}\n${machine}, node ${versions.node}, redisServer ${versions.redisServer}\n`;
+}
+
 /** How headings and tables are written. */
 export interface Style {
   heading(text: string): string;
@@ -71,7 +76,7 @@ export function spellOutcome({ result, verdicts }: Outcome, { heading, table }: 
     ({ title, rows }) => `${heading(`${result.bench}: ${title}`)}${table(rows)}\n`,
   );
   const targets = `${heading(`${result.bench}: targets`)}${table(rowsOfVerdicts(verdicts))}\n`;
-  return [`\n${result.about}\n`, ...scenarios, ...extras, targets].join('');
+  return [`\n${result.about}\n`, ...scenarios, ...extras, verdicts.length === 0 ? '' : targets].join('');
 }
 
 function rowsOfVerdicts(verdicts: readonly Verdict[]): string[][] {

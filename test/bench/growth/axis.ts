@@ -35,7 +35,7 @@ export async function growthAlong(axis: Axis, stage: Stage, isFull: boolean): Pr
   // What comes first would pay for what all of them use.
   await axis.measure(axis.sizes[0] as number, stage);
   for (const size of isFull ? [...axis.sizes, ...axis.bigSizes] : axis.sizes) {
-    stage.say(`${axis.name}: ${size.toLocaleString('en')}`);
+    stage.say(size.toLocaleString('en'));
     measured.push({ size, costs: await axis.measure(size, stage) });
   }
   const rows = Object.entries(axis.operations).map(([operation, allowed]) =>
@@ -44,11 +44,11 @@ export async function growthAlong(axis: Axis, stage: Stage, isFull: boolean): Pr
   const head = ['', ...measured.map(({ size }) => size.toLocaleString('en')), ...COLUMNS];
   return {
     extra: {
-      title: `${axis.name}: ${axis.of}`,
+      title: 'what a call costs',
       rows: [head, ...rows.map(({ cells }) => cells)],
       figures: {},
     },
-    verdicts: rows.map(({ verdict }) => ({ ...verdict, target: `${axis.name}: ${verdict.target}` })),
+    verdicts: rows.map(({ verdict }) => verdict),
   };
 }
 

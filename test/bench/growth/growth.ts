@@ -19,23 +19,8 @@ export const AXES: Readonly<Record<string, Axis>> = {
   nodes,
 };
 
-/** @param names of axes; none: all */
-export async function measureGrowth(
-  names: readonly string[],
-  stage: Stage,
-  isFull: boolean,
-): Promise<Outcome> {
-  const chosen = names.length === 0 ? Object.values(AXES) : names.map((name) => AXES[name] as Axis);
-  const grown: Awaited<ReturnType<typeof growthAlong>>[] = [];
-  for (const axis of chosen) grown.push(await growthAlong(axis, stage, isFull));
-  return {
-    result: {
-      bench: 'growth',
-      about:
-        "Redis' own microseconds per call (INFO commandstats), one call at a time, the least of five batches; beside them the commands per call and the CPU of the process that makes it, at the first and the last size.",
-      scenarios: {},
-      extras: grown.map(({ extra }) => extra),
-    },
-    verdicts: grown.flatMap(({ verdicts }) => verdicts),
-  };
+export async function measureGrowth(axis: Axis, stage: Stage, isFull: boolean): Promise<Outcome> {
+  const { extra, verdicts } = await growthAlong(axis, stage, isFull);
+  const about = `More and more ${axis.of}.`;
+  return { result: { bench: `growth: ${axis.name}`, about, scenarios: {}, extras: [extra] }, verdicts };
 }

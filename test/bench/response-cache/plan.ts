@@ -2,6 +2,7 @@
 import { type Plan, type Result, rowOf, type Verdict } from '../plan.js';
 import { rawGet } from '../raw-get.js';
 import type { Scenario } from '../rounds.js';
+import { ratioOf } from '../statistics.js';
 import { atMost } from '../verdicts.js';
 
 const OURS = 'responseCache(), Redis';
@@ -52,14 +53,14 @@ export const responseCachePlan: Plan = {
 
 function judge(result: Result, scenario: string): Verdict[] {
   const row = (name: string) => rowOf(result, scenario, name);
-  const cpuOf = (name: string) => row(name).cpuMicros.median;
-  const toPrebuilt = (name: string) => cpuOf(name) / cpuOf(PREBUILT);
+  const ratio = (ours: string, theirs: string) => ratioOf(row(ours).cpuByRound, row(theirs).cpuByRound);
+  const [memory, tiered] = [ratio(MEMORY, PREBUILT), ratio(TIERED, PREBUILT)];
   return [
-    atMost(`${scenario}, memory: CPU per hit, x a buffer under Express`, toPrebuilt(MEMORY), 1.15),
-    atMost(`${scenario}, Redis + memory: CPU per hit, x a buffer under Express`, toPrebuilt(TIERED), 1.15),
+    atMost(`${scenario}, memory: CPU per hit, x a buffer under Express`, memory, 1.15),
+    atMost(`${scenario}, Redis + memory: CPU per hit, x a buffer under Express`, tiered, 1.15),
     atMost(`${scenario}, Redis: CPU per hit, x GET and a buffer`, row(OURS).toFloor, 1.15),
     atMost(`${scenario}, memory: CPU per hit, x apicache`, row(MEMORY).toPeer, 1),
-    atMost(`${scenario}, Redis: CPU per hit, x apicache on Redis`, cpuOf(OURS) / cpuOf(PEER_ON_REDIS), 1),
+    atMost(`${scenario}, Redis: CPU per hit, x apicache on Redis`, ratio(OURS, PEER_ON_REDIS), 1),
     atMost(`${scenario}, Redis + memory: CPU per hit, x apicache`, row(TIERED).toPeer, 1),
     // Every ten minutes one of them asks what time it is.
     atMost(`${scenario}, Redis: commands per hit`, row(OURS).commandsPerRequest, 1.01),

@@ -5,8 +5,8 @@ import { memoryDriver } from 'bentocache/drivers/memory';
 import { redisBusDriver, redisDriver } from 'bentocache/drivers/redis';
 import { serveCache } from './app.mjs';
 
-const { hostname, port } = new URL(process.env.BENCH_REDIS_URL ?? '');
-const connection = { host: hostname, port: Number(port) };
+const { hostname, port, pathname } = new URL(process.env.BENCH_REDIS_URL ?? '');
+const connection = { host: hostname, port: Number(port), db: Number(pathname.slice(1)) };
 const onRedis = bentostore().useL2Layer(redisDriver({ connection }));
 const inMemory = () =>
   onRedis.useL1Layer(memoryDriver({ maxSize: '64mb' })).useBus(redisBusDriver({ connection }));
