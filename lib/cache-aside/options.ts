@@ -1,6 +1,6 @@
 /** The options of a cache, judged when it is made. */
 import type { RedisClient } from '../core/client.js';
-import { invalidOption } from '../core/errors.js';
+import { invalidOption, requireKnown } from '../core/errors.js';
 import { namespacePrefix } from '../core/keys.js';
 import { type CacheSerializer, type EntryFormat, entryFormat } from './entry.js';
 import { type LoadOptions, type ResolvedEntry, resolveEntry } from './entry-options.js';
@@ -59,6 +59,8 @@ export interface ResolvedOptions {
   readonly memory: { readonly maxBytes: number } | undefined;
 }
 
+const NAMES = `client namespace ttlMs missTtlMs staleMs softTimeoutMs beta jitter serializer leaseMs waitMs markMs
+  deadlineMs maxBytes memory`;
 const A_DAY_MS = 24 * 60 * 60_000;
 const DEFAULT_MISS_TTL_MS = 5_000;
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
@@ -67,6 +69,7 @@ const OTHERS_PREFIXES = ['rl:', 'sess:', 'sess-user:', 'page:'];
 
 /** @throws SuiteError ERS_INVALID_OPTION */
 export function resolveOptions(options: CacheOptions): ResolvedOptions {
+  requireKnown(options, NAMES);
   const { namespace = 'cache', client, maxBytes, memory, serializer, jitter = 0.1 } = options;
   const waitMs = within(0, A_DAY_MS, 'waitMs', options.waitMs ?? 10_000);
 

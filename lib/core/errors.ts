@@ -75,6 +75,23 @@ export function invalidOption(option: string, given: unknown, remedy: string): S
   return new SuiteError('ERS_INVALID_OPTION', `${option}: ${describe(given)} will not do. ${remedy}`);
 }
 
+/**
+ * Without a word, an option that is misspelt would be none.
+ *
+ * @param names all that there are, with spaces between them
+ * @throws SuiteError ERS_INVALID_OPTION
+ */
+export function requireKnown(options: unknown, names: string): void {
+  const known = names.split(/\s+/);
+  const remedy = `There are: ${known.join(', ')}.`;
+  if (typeof options !== 'object' || options === null)
+    throw invalidOption('options', options, `Give an object. ${remedy}`);
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || known.includes(name)) continue;
+    throw new SuiteError('ERS_INVALID_OPTION', `${name}: there is no such option. ${remedy}`);
+  }
+}
+
 function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 60));
   if (typeof value === 'function') return 'a function';

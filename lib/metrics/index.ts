@@ -9,6 +9,7 @@ import type {
   SessionEvent,
   SessionLifeEvent,
 } from '../core/channels.js';
+import { requireKnown } from '../core/errors.js';
 
 export interface MetricsOptions {
   /** Where the metrics are registered. Default: prom-client's global registry. */
@@ -26,9 +27,10 @@ const BUCKETS = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.
  *
  * Returns a function that stops it and takes the metrics off the registry.
  *
- * @throws when the registry has metrics of these names already, as prom-client does.
+ * @throws SuiteError ERS_INVALID_OPTION for an option that there is not, and when the registry has metrics of these names already, as prom-client does.
  */
 export function collectMetrics(options: MetricsOptions = {}): () => void {
+  requireKnown(options, 'registry prefix');
   const { registry = register, prefix = 'express_redis_suite_' } = options;
   const registers = [registry];
   const counter = <Label extends string>(name: string, help: string, labelNames: Label[]) =>

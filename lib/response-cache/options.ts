@@ -1,7 +1,7 @@
 /** The options of `responseCache`, judged and resolved once. */
 import type { IncomingMessage } from 'node:http';
 import type { RedisClient } from '../core/client.js';
-import { invalidOption } from '../core/errors.js';
+import { invalidOption, requireKnown } from '../core/errors.js';
 import { namespacePrefix } from '../core/keys.js';
 import type { Profile, Rules } from './policy.js';
 import type { QueryRules } from './query.js';
@@ -94,6 +94,9 @@ export interface ResponseCacheOptions {
   readonly deadlineMs?: number;
 }
 
+const NAMES = `client namespace profile ttl public statuses key vary queryParams maxBodyBytes maxVariants swrMs
+  staleIfErrorMs beta tags folderTags memory skip hosts deadlineMs`;
+
 export interface Settings {
   readonly client: RedisClient | undefined;
   readonly prefix: string;
@@ -115,6 +118,7 @@ export interface Settings {
 
 /** @throws SuiteError ERS_INVALID_OPTION */
 export function resolveOptions(options: ResponseCacheOptions): Settings {
+  requireKnown(options, NAMES);
   const { profile = 'safe', ttl, statuses, key, skip = () => false, hosts = [], vary, queryParams } = options;
   if (profile !== 'safe' && profile !== 'rfc9111')
     throw invalidOption('profile', profile, "Use 'safe' or 'rfc9111'.");

@@ -1,6 +1,6 @@
 /** The options of `sessions()`, resolved once: express-session's with safe defaults, and the store made of the rest. */
 import expressSession, { type SessionOptions, type Store } from 'express-session';
-import { invalidOption } from '../core/errors.js';
+import { invalidOption, requireKnown } from '../core/errors.js';
 import { type CookieOption, requireSoundName, withDefaults } from './cookie.js';
 import type { RedisSessionStoreOptions } from './options.js';
 import { RedisSessionStore } from './store.js';
@@ -24,6 +24,10 @@ export interface SessionsOptions
 /** express-session's own options, with the ones decided that it would warn about. */
 type ExpressSessionSettings = SessionOptions & { readonly cookie: NonNullable<CookieOption> };
 
+const NAMES = `client onRedisDown secret name cookie genid proxy rolling unset resave saveUninitialized prefix scanCount
+  serializer ttl disableTTL disableTouch absoluteTtlMs touchAfterMs onConflict userId maxSessionsPerUser hashIds
+  encryption maxBytes migrateFrom deadlineMs`;
+
 export interface SessionsSettings {
   readonly onRedisDown: 'error' | 'anonymous';
   readonly store: Store;
@@ -37,6 +41,12 @@ export interface SessionsSettings {
 
 /** @throws SuiteError ERS_INVALID_OPTION, ERS_INVALID_CLIENT */
 export function resolveSettings(options: SessionsOptions): SessionsSettings {
+  // Without a word, sessions would live in this process instead.
+  const misplaced = (options as SessionOptions | undefined)?.store;
+  if (misplaced != null) {
+    throw invalidOption('store', misplaced, 'Give client: sessions() makes its store of it.');
+  }
+  requireKnown(options, NAMES);
   const { client, onRedisDown = 'error', secret, genid, name, proxy, rolling, unset } = options;
   const { resave = false, saveUninitialized = false } = options;
   if (onRedisDown !== 'error' && onRedisDown !== 'anonymous') {
@@ -48,11 +58,6 @@ export function resolveSettings(options: SessionsOptions): SessionsSettings {
       secret,
       'Give a random string of 32 or more characters, or several, the newest first.',
     );
-  }
-  // Without a word, sessions would live in this process instead.
-  const misplaced = (options as SessionOptions).store;
-  if (misplaced != null) {
-    throw invalidOption('store', misplaced, 'Give client: sessions() makes its store of it.');
   }
   if (client === undefined && options.userId !== undefined) {
     throw invalidOption(
