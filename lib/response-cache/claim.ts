@@ -74,6 +74,8 @@ export function claim(cache: Cache, stake: Stake, onSettled: (why: Refusal) => v
       .then(
         (entry) => settle(entry, entry === undefined ? 'purged' : undefined),
         (error: unknown) => {
+          // Of several leases that storing takes, the first may stand.
+          right.cancel().catch(() => {});
           settle(undefined, 'not-stored');
           if (!isRedisTrouble(error)) throw error;
         },

@@ -4,6 +4,7 @@ import { expect, it } from '@jest/globals';
 import { wireTo } from '../support/network.js';
 import { connect, uniqueNamespace } from '../support/redis.js';
 import { RedisServer } from '../support/redis-server.js';
+import { until } from '../support/until.js';
 import { expressSite, isHit, watch } from './site.js';
 
 const fresh = { 'Cache-Control': 'max-age=60' };
@@ -127,6 +128,30 @@ it('a Redis without room is read from and not written to', async () => {
   expect(isHit(await site.get('/'))).toBe(true);
   const absent = await site.get('/absent');
   expect([absent.status, isHit(await site.get('/absent'))]).toEqual([200, false]);
+});
+
+it('a page that Redis has no room for keeps no other process waiting, though it turned out to have variants', async () => {
+  const server = await RedisServer.start({ args: ['--maxmemory-policy', 'noeviction'] });
+  const client = await connect(server.url);
+  const options = { client, namespace: uniqueNamespace() };
+  const settled = watch();
+  const answer: Parameters<typeof expressSite>[1] = async (_req, res) => {
+    await sleep(100);
+    const [, used] = /used_memory:(\d+)/.exec(await client.info('memory')) ?? [];
+    // For a lease there is room, for the page there is not.
+    await client.configSet('maxmemory', String(Number(used) + 300_000));
+    res.writeHead(200, { ...fresh, Vary: 'X-Team' }).end('x'.repeat(900_000));
+  };
+  const one = await expressSite(options, answer);
+  const other = await expressSite(options, answer);
+  const host = { host: 'shop.example' };
+  const first = one.get('/', host);
+  await until(() => one.runs.count === 1);
+  // Less than a lease.
+  expect((await other.get('/', host)).durationMs).toBeLessThan(3_000);
+  await first;
+  await settled.next(1);
+  expect(settled.events[0]?.reason).toBe('not-stored');
 });
 
 it('a client that is not connected yet is no reason to wait', async () => {
