@@ -63,9 +63,9 @@ export function declaredLength(fields: Fields): number | undefined {
 /** What is set on a response just now. */
 export function fieldsOf(res: ServerResponse): Fields {
   return (res as RawNamed).getRawHeaderNames().flatMap((name) => {
-    const value = res.getHeader(name) ?? [];
-    const lines = Array.isArray(value) ? value : [String(value)];
-    return lines.map((line) => [name, line] as const);
+    // Node takes lists of numbers, too.
+    const lines = [res.getHeader(name) ?? []].flat();
+    return lines.map((line) => [name, String(line)] as const);
   });
 }
 

@@ -130,11 +130,13 @@ describe('a page', () => {
 
   it('keeps its status, reason and repeated headers', async () => {
     const site = await plainSite(await redisOptions(), (_req, res) => {
+      res.setHeader('X-Shards', [1, 2] as never);
       res.writeHead(203, 'Second Hand', { 'Cache-Control': MINUTE, Link: ['</a>', '</b>'] }).end('x');
     });
     const [, second] = await expectSameTwice(site);
     expect(second.status).toBe(203);
     expect(second.rawHeaders.filter((name) => name === 'Link')).toHaveLength(2);
+    expect(second.headers['x-shards']).toBe('1, 2');
   });
 
   it('may be a 204', async () => {
