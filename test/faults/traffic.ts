@@ -19,11 +19,17 @@ export interface Lane {
   /** What its keys begin with. */
   readonly keys?: string;
   readonly losses: Losses;
-  /** Makes one user; each call of that is one request, and returns its status. */
+  /** Makes one user; each call of that is one request. */
   enter(user: number): Visit;
 }
 
-export type Visit = () => Promise<number>;
+/** What was answered, and how. */
+export type Visit = () => Promise<number | SlowByItself>;
+
+/** Whatever Redis does: its time says nothing of an outage. */
+export interface SlowByItself {
+  readonly slowStatus: number;
+}
 
 /** What should never happen, counted while it goes on and once more at the end. */
 export interface Losses {
@@ -37,6 +43,7 @@ export interface Answer {
   readonly status: number | string;
   readonly sentAt: number;
   readonly answeredAt: number;
+  readonly isSlowByItself: boolean;
 }
 
 export type Seen = ReadonlyMap<Lane, readonly Answer[]>;
@@ -53,8 +60,10 @@ export function sendTraffic(lanes: readonly Lane[]): { stop(): Promise<Seen> } {
     await sleep(Math.random() * PAUSE_MS);
     while (!isOver) {
       const sentAt = nowMs();
-      const status = await visit().catch((error: NodeJS.ErrnoException) => error.code ?? error.message);
-      seen.get(lane)?.push({ status, sentAt, answeredAt: nowMs() });
+      const answer = await visit().catch((error: NodeJS.ErrnoException) => error.code ?? error.message);
+      const isSlowByItself = typeof answer === 'object';
+      const status = isSlowByItself ? answer.slowStatus : answer;
+      seen.get(lane)?.push({ status, sentAt, answeredAt: nowMs(), isSlowByItself });
       await sleep(PAUSE_MS);
     }
   }
@@ -73,7 +82,7 @@ export interface Row {
   readonly requests: number;
   /** Such as `200: 130, 503: 20`. */
   readonly statuses: Readonly<Record<string, number>>;
-  /** From here on: since the fault began, and without the time in which app or users stood still. */
+  /** From here on: since the fault began, without what is slow by itself and the time in which app or users stood still. */
   readonly slowestMs: number;
   readonly slow: number;
   readonly medianMs: number;
@@ -86,6 +95,7 @@ export function summarize(lane: Lane, all: readonly Answer[], since: number, sta
   const statuses: Record<string, number> = {};
   for (const { status } of answers) statuses[status] = (statuses[status] ?? 0) + 1;
   const durationsMs = answers
+    .filter(({ isSlowByItself }) => !isSlowByItself)
     .map(({ sentAt, answeredAt }) => msWithout(stalls, sentAt, answeredAt))
     .sort((a, b) => a - b);
   return {
