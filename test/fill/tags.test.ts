@@ -6,6 +6,7 @@ import { createCluster } from 'redis';
 import type { RedisClient } from '../../lib/core/client.js';
 import { guardRedis } from '../../lib/core/guard.js';
 import { memoryFillStore } from '../../lib/fill/memory-store.js';
+import { MemoryTags } from '../../lib/fill/memory-tags.js';
 import { redisFillStore } from '../../lib/fill/redis-store.js';
 import type { FillStore, Lease } from '../../lib/fill/store.js';
 import { onTestEnd } from '../support/cleanup.js';
@@ -349,4 +350,14 @@ describe('tags on one Redis', () => {
     await client.hSet(key, 'tags:v', 'x a');
     expect((await store.read(key, ['v'])).values).toEqual([null]);
   });
+});
+
+it('a tag in this process that is forgotten for want of room purges what it purged', () => {
+  const tags = new MemoryTags(() => 0);
+  const since = tags.tick();
+  tags.purge('a');
+  for (let i = 0; i < 100_000; i += 1) tags.enter([`other ${i}`]);
+  tags.enter(['a']);
+  expect(tags.judge({ names: ['a'], since })).toBe('gone');
+  expect(tags.judge({ names: ['a'], since: tags.tick() })).toBe('valid');
 });

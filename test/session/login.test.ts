@@ -88,6 +88,21 @@ describe('login and logout', () => {
     expect(await client.exists(prefix + id)).toBe(1);
   });
 
+  it('a login that failed is not made good by its error page, though Redis is well again by then', async () => {
+    const server = await RedisServer.start({ args: ['--maxmemory-policy', 'noeviction'] });
+    const client = await connect(server.url);
+    const failing: Act = async (req, res) => {
+      await client.configSet('maxmemory', '1');
+      await login(req as never, { user: 'ada' } as never).catch(() => {});
+      await client.configSet('maxmemory', '0');
+      res.status(500).end('not logged in');
+    };
+    const middleware = sessions({ client, secret: SECRET, ...PATIENT });
+    const { status, headers } = await (await serve(appWith(middleware, { '/login': failing }))).get('/login');
+    expect([status, headers['set-cookie']]).toEqual([500, undefined]);
+    expect(await middleware.store.ids()).toEqual([]);
+  });
+
   it('a login without sessions() says what is missing', async () => {
     await expect(login({} as never, {})).rejects.toThrow(/sessions\(\)/);
   });
