@@ -70,6 +70,24 @@ describe.each(windows)('With hits in %s, a limiter that skips failed requests', 
     await eventuallyUsed(limiter, 0);
   });
 
+  test('gives back a request whose client left before it came to the limiter', async () => {
+    const limiter = rateLimit({ ...(await where()), keyGenerator: () => KEY, skipFailedRequests: true });
+    const app = express();
+    const arrived = new Promise<void>((resolve) => {
+      app.use((_req, res, next) => {
+        res.once('close', () => next());
+        resolve();
+      }, limiter);
+    });
+    const counted = new Promise<void>((resolve) => app.use(() => resolve()));
+    const request = http.get((await serve(app)).url);
+    request.on('error', () => {});
+    await arrived;
+    request.destroy();
+    await counted;
+    await eventuallyUsed(limiter, 0);
+  });
+
   test('gives nothing back after the hit has left, and never more than was taken', async () => {
     const { limiter, served } = await limited({
       ...(await where()),
