@@ -288,6 +288,30 @@ describe('what one cache found not fit to be stored', () => {
   });
 });
 
+describe('what is for one client only', () => {
+  it('is made for all who waited at once, in however many processes', async () => {
+    const namespace = uniqueNamespace();
+    const host = { host: 'shop.example' };
+    const released = new EventEmitter();
+    const openSite = async (mayAnswer: () => Promise<unknown>) =>
+      expressSite({ client: await connect(), namespace }, async (_req, res) => {
+        await mayAnswer();
+        res.writeHead(200, { 'Cache-Control': 'private, max-age=60' }).end('own');
+      });
+    const others: Site[] = [];
+    const areBothAtIt = () => until(() => others.every(({ runs }) => runs.count === 1), 3_000);
+    others.push(await openSite(areBothAtIt), await openSite(areBothAtIt));
+    const first = await openSite(() => once(released, 'now'));
+
+    const asked = [first.get('/', host)];
+    await until(() => first.runs.count === 1);
+    asked.push(...others.map((site) => site.get('/', host)));
+    await sleep(100);
+    released.emit('now');
+    expect((await Promise.all(asked)).map(({ status }) => status)).toEqual([200, 200, 200]);
+  });
+});
+
 describe('a page that turns out to have variants', () => {
   it('is not made again by a process that was just about to take its turn', async () => {
     const namespace = uniqueNamespace();
