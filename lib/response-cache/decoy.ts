@@ -1,11 +1,10 @@
-/** Keeps the connection of a handler that closes it: its response can still be answered otherwise, or has not left yet. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+/** Keeps the connection of a handler that gives up by closing it: its response can still be answered otherwise. */
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { decoyOf } from '../core/close-later.js';
 import { beforeHeadLeaves } from './departure.js';
 import { fieldsOf, resetHeaders } from './fields.js';
 import { sendGatewayTimeout } from './serve.js';
-
-const CLOSING: ReadonlySet<PropertyKey> = new Set(['destroy', 'destroySoon', 'resetAndDestroy']);
 
 /** `onGivenUp` hears once instead. Returns what puts everything back. */
 export function decoySocket(res: ServerResponse, onGivenUp: () => void): () => void {
@@ -32,34 +31,6 @@ export function decoySocket(res: ServerResponse, onGivenUp: () => void): () => v
     if (res.destroy === giveUp) res.destroy = destroy;
   }
   return putBack;
-}
-
-/**
- * Express closes the connection of a request whose handler fails after its answer: `later` is given that to do, for an
- * answer that is held back has not left. Returns what puts everything back.
- */
-export function closeLater(req: IncomingMessage, later: (close: () => void) => void): () => void {
-  const { socket } = req;
-  const decoy = decoyOf(socket, function putOff() {
-    later(() => void socket.destroy());
-    return socket;
-  });
-  req.socket = decoy;
-
-  return function putBack() {
-    if (req.socket === decoy) req.socket = socket;
-  };
-}
-
-function decoyOf(socket: Socket, close: () => unknown): Socket {
-  return new Proxy(socket, {
-    get(target, name) {
-      if (CLOSING.has(name)) return close;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-    set: (target, name, value) => Reflect.set(target, name, value, target),
-  });
 }
 
 /** A handler that closes the connection with nothing sent is answered for: 504, as a gateway does. */

@@ -1,7 +1,8 @@
 /** Stands between a handler and its response: hears the head and the bytes, and may answer the client otherwise. */
 import type { ServerResponse } from 'node:http';
+import { closeLater } from '../core/close-later.js';
 import { type GivenHeaders, setGivenHeaders } from '../core/given-headers.js';
-import { closeLater, decoySocket } from './decoy.js';
+import { decoySocket } from './decoy.js';
 import { beforeHeadLeaves } from './departure.js';
 import { fieldsOf } from './fields.js';
 import { onHangUp } from './hangup.js';

@@ -1,5 +1,6 @@
 /** Keeps a response back while its session is being saved: no status line leaves ahead of it. */
 import type { ServerResponse } from 'node:http';
+import { closeLater } from '../core/close-later.js';
 
 /** What decides about one response. */
 export interface Gate {
@@ -27,6 +28,9 @@ interface Call {
 }
 
 type Exit = (...args: unknown[]) => unknown;
+
+/** What node goes by to tell whether a head is written, and a response ended. */
+type Progress = { _header: string | null; finished: boolean };
 
 /**
  * One exit as it is now.
@@ -70,6 +74,8 @@ class Hold {
   readonly #open: Exits;
   readonly #gate: Gate;
   #held: Call[] | undefined;
+  /** Closes the connection, where somebody wanted to while the response was held. */
+  #close: (() => void) | undefined;
   #phase: 'open' | 'held' | 'passed' | 'dropped' = 'open';
   #hasBegun = false;
   #owesDrain = false;
@@ -126,10 +132,18 @@ class Hold {
     this.#held ??= [];
     this.#waits += 1;
     const res = this.#res;
+    const progress = res as unknown as Progress;
     const { statusCode, statusMessage } = res;
-    // Whoever asks, an error handler for one, must not begin a second response.
-    Object.defineProperty(res, 'headersSent', { configurable: true, get: () => true });
-    const unmask = () => delete (res as { headersSent?: boolean }).headersSent;
+    const { _header } = progress;
+    // Whoever asks, an error handler for one, must not begin a second response, nor add to the head of this one.
+    progress._header ??= 'held back';
+    const putBack = closeLater(res.req, (close) => {
+      this.#close = close;
+    });
+    const unmask = () => {
+      putBack();
+      Object.assign(progress, { _header, finished: false });
+    };
     this.#settle().then(
       () => {
         unmask();
@@ -154,6 +168,7 @@ class Hold {
     const isRepeated = call.exit === 'writeHead' && held.length > 0;
     if (!isRepeated) held.push(call);
     if (call.exit === 'write') this.#owesDrain = true;
+    if (call.exit === 'end') (this.#res as unknown as Progress).finished = true;
     return call.exit === 'write' ? false : this.#res;
   }
 
@@ -179,6 +194,7 @@ class Hold {
     }
     if (this.#owesDrain && isFlowing && !res.writableEnded) process.nextTick(() => res.emit('drain'));
     this.#owesDrain = false;
+    this.#close?.();
   }
 
   #drop(error: unknown): void {

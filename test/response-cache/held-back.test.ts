@@ -1,91 +1,15 @@
 // An answer to an unsafe request waits until the pages are gone: what its handler does meanwhile, right or wrong, comes out as
 // it would without a cache.
 import { describe, expect, it } from '@jest/globals';
-import express, { type RequestHandler, type Response } from 'express';
+import type { RequestHandler, Response } from 'express';
 import { responseCache } from 'express-redis-suite/response-cache';
-import { serve } from '../support/http.js';
+import { answerTo, carelessHandlers } from '../support/careless-handlers.js';
 import { connect, uniqueNamespace } from '../support/redis.js';
-
-const handlers: [string, (res: Response) => unknown][] = [
-  [
-    'answers and ends once more',
-    (res) => {
-      res.json({ order: 1 });
-      res.end();
-    },
-  ],
-  [
-    'answers twice',
-    (res) => {
-      res.json({ order: 1 });
-      res.json({ order: 'another', at: 'greater length' });
-    },
-  ],
-  [
-    'answers, and once more unless it is told that the response has ended',
-    (res) => {
-      res.send('first');
-      if (!res.writableEnded) res.end('second');
-    },
-  ],
-  [
-    'sets a header, a status and a cookie too late',
-    (res) => {
-      res.send('first');
-      expect(() => res.set('X-Late', 'yes')).toThrow('after they are sent');
-      expect(() => res.cookie('late', 'yes')).toThrow('after they are sent');
-    },
-  ],
-  [
-    'writes two heads',
-    (res) => {
-      res.writeHead(201, { 'X-Head': 'first' });
-      expect(() => res.writeHead(500)).toThrow('after they are sent');
-      res.end('body');
-    },
-  ],
-  ['ends with what is no body', (res) => res.end({ order: 1 })],
-  ['writes what is no body', (res) => res.write(1)],
-  [
-    'throws after its head',
-    (res) => {
-      res.writeHead(200);
-      throw new Error('oops');
-    },
-  ],
-  [
-    'throws in the middle',
-    (res) => {
-      res.write('half');
-      throw new Error('oops');
-    },
-  ],
-  [
-    'fails after its answer',
-    async (res) => {
-      res.send('first');
-      throw new Error('oops');
-    },
-  ],
-];
-
-async function answerTo(handler: (res: Response) => unknown, before: RequestHandler[]): Promise<unknown[]> {
-  const app = express().set('env', 'test');
-  for (const middleware of before) app.use(middleware);
-  const site = await serve(app.post('/', (_req, res) => handler(res) as never));
-  try {
-    const { status, headers, text } = await site.send('/', { method: 'POST' });
-    // Without the lines of a stack.
-    return [status, headers['x-head'], headers['set-cookie'], text.split('<br>', 1)[0]];
-  } catch {
-    return ['broken off'];
-  }
-}
 
 const cache = async () => responseCache({ client: await connect(), namespace: uniqueNamespace() });
 
 describe('a handler of a POST', () => {
-  it.each(handlers)('that %s', async (_name, handler) => {
+  it.each(carelessHandlers)('that %s', async (_name, handler) => {
     expect(await answerTo(handler, [await cache()])).toEqual(await answerTo(handler, []));
   });
 });

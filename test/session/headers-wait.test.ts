@@ -5,8 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { PassThrough, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import express, { type Response } from 'express';
+import express, { type RequestHandler, type Response } from 'express';
 import { sessions } from 'express-redis-suite/session';
+import { answerTo, carelessHandlers } from '../support/careless-handlers.js';
 import { onTestEnd } from '../support/cleanup.js';
 import { serve } from '../support/http.js';
 import { connect, type TestClient, uniqueNamespace } from '../support/redis.js';
@@ -488,4 +489,17 @@ it('a server closes at once after all of this', async () => {
   server.closeIdleConnections();
   server.close();
   await once(server, 'close');
+});
+
+describe('a handler that changes its session', () => {
+  const change: RequestHandler = (req, _res, next) => {
+    Object.assign(Reflect.get(req, 'session') as object, { changed: true });
+    next();
+  };
+  // Of a response that is broken off, nothing need have left before.
+  const whole = carelessHandlers.filter(([name]) => !/two heads|in the middle/.test(name));
+
+  it.each(whole)('and %s is answered for as without a session', async (_name, handler) => {
+    expect(await answerTo(handler, [make(), change])).toEqual(await answerTo(handler, []));
+  });
 });
