@@ -64,25 +64,34 @@ export class Breaker {
     const wasClosed = this.#reason === undefined;
     this.#probeKey = key;
     if (wasClosed || this.#reason === 'not-ready') this.#reason = reason;
-    if (!wasClosed) return;
-    if (redisStateChannel.hasSubscribers)
+    if (wasClosed && redisStateChannel.hasSubscribers)
       redisStateChannel.publish({ feature: this.#feature, state: 'down', reason });
-    this.#probeLater(deadlineMs);
+    if (this.#timer === undefined) this.#probeLater(deadlineMs);
   }
 
   #close(): void {
     if (this.#reason === undefined) return;
     this.#reason = undefined;
     this.#misses = 0;
-    clearTimeout(this.#timer);
+    this.#stopProbing();
     if (redisStateChannel.hasSubscribers) redisStateChannel.publish({ feature: this.#feature, state: 'up' });
   }
 
   #probeLater(deadlineMs: number): void {
     this.#timer = setTimeout(() => {
+      // Its user has closed it, for good perhaps: should it be opened again, the next call finds out.
+      if (!this.#redis.isOpen()) {
+        this.#reason = 'not-ready';
+        return this.#stopProbing();
+      }
       if (this.#mayProbe()) this.#probe(deadlineMs);
       this.#probeLater(deadlineMs);
     }, PROBE_EVERY_MS).unref();
+  }
+
+  #stopProbing(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   #mayProbe(): boolean {

@@ -171,6 +171,39 @@ test('a breaker that opens again and again probes ten times a second, not more e
   expect(pings).toBeLessThanOrEqual(16);
 });
 
+test('a client that is closed for good is not looked at for ever, and one that is opened again is probed as before', async () => {
+  let [isOpen, looks, pings] = [true, 0, 0];
+  const client = {
+    ...(fake(() => Promise.reject(new Error('Socket closed unexpectedly'))) as object),
+    get isOpen() {
+      looks += 1;
+      return isOpen;
+    },
+    get isReady() {
+      return isOpen;
+    },
+    ping: async () => {
+      pings += 1;
+    },
+    withTypeMapping: () => client,
+    withCommandOptions: () => client,
+  };
+  const guard = guardRedis(client as never, { feature: 'test', deadlineMs: 50 });
+  await expect(guard.run(get)).rejects.toMatchObject(UNAVAILABLE);
+  isOpen = false;
+  await sleep(300);
+  const looksSoFar = looks;
+  await sleep(300);
+  expect([looks - looksSoFar, guard.isUsable()]).toEqual([0, false]);
+
+  isOpen = true;
+  expect(guard.isUsable()).toBe(true);
+  await expect(guard.run(get)).rejects.toMatchObject(UNAVAILABLE);
+  expect(guard.isUsable()).toBe(false);
+  await until(() => guard.isUsable(), 2_000);
+  expect(pings).toBeGreaterThan(0);
+});
+
 test('a reply that lies in the socket when the time is up counts as in time', async () => {
   let isMissed = false;
   let callOff = () => {};
