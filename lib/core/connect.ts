@@ -1,7 +1,7 @@
 /** A node-redis client with the settings that survive outages, and the one kind of client that we may reconnect ourselves. */
 import type { createClient, RedisClientOptions } from 'redis';
 import { redisOf } from './client.js';
-import { startDeadline } from './deadline.js';
+import { startDeadline, withinDeadline } from './deadline.js';
 
 /** node-redis' own options; `url` is all that most apps need. */
 export interface ConnectRedisOptions extends Omit<RedisClientOptions, 'url'> {
@@ -119,9 +119,15 @@ function recycleWhenSilent(client: ConnectedRedis): void {
 function closeWithoutWaitingForEver(client: ConnectedRedis): void {
   const closeWhenIdle = client.close.bind(client);
   client.close = async function close() {
-    if (!client.isOpen || (await isAnswering(client))) return closeWhenIdle();
+    if (!client.isOpen) return closeWhenIdle();
+    const mayBeIdle = await isAnswering(client);
     // Whoever waits no longer may have destroyed it meanwhile.
-    if (client.isOpen) client.destroy();
+    if (!client.isOpen) return;
+    if (!mayBeIdle) return void client.destroy();
+    // What was sent behind the PING may find no answer either. One of redis 5 then ends by its silence alone.
+    await withinDeadline(PING_TIMEOUT_MS, closeWhenIdle())
+      .catch(async () => client.destroy())
+      .catch(() => {});
   };
 }
 

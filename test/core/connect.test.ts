@@ -102,6 +102,20 @@ test.each([400, 2_500])('closing it ends though Redis has been frozen for %d ms'
   expect(client.isOpen).toBe(false);
 });
 
+test('closing it ends though Redis freezes when it has just answered', async () => {
+  const { server, client } = await connected();
+  const ping = client.ping.bind(client);
+  const pingAndFreeze = async () => {
+    const answer = await ping();
+    server.freeze();
+    client.get('key').catch(() => {});
+    return answer;
+  };
+  Object.assign(client, { ping: pingAndFreeze });
+  await client.close();
+  expect(client.isOpen).toBe(false);
+});
+
 test('a duplicate may block, and a subscription be silent, for longer than a connection may be without an answer', async () => {
   const { client } = await connected();
   const redis = redisOf(client);
