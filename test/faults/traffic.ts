@@ -27,7 +27,7 @@ export interface Lane {
 export type Visit = () => Promise<number | SlowByItself>;
 
 /** Whatever Redis does: its time says nothing of an outage. */
-export interface SlowByItself {
+interface SlowByItself {
   readonly slowStatus: number;
 }
 
