@@ -226,6 +226,32 @@ test('a client that is just being connected is waited for', async () => {
   expect(await guard.run(get)).toBeNull();
 });
 
+test('a client that was not ready is used the moment that it is', async () => {
+  const server = await RedisServer.start();
+  onTestEnd(() => server.stop());
+  const client = createClient({ url: server.url });
+  onTestEnd(() => client.isOpen && client.destroy());
+  const guard = guardRedis(client, { feature: 'test', deadlineMs: 2_000 });
+  const warn = jest.spyOn(console, 'warn').mockImplementation(() => {});
+  await expect(guard.run(get)).rejects.toMatchObject(UNAVAILABLE);
+  warn.mockRestore();
+  await client.connect();
+  expect(await guard.run(get)).toBeNull();
+});
+
+test('one call that the connection failed is an outage, but of a cluster it may be one of many nodes', async () => {
+  const failing = () => fake(() => Promise.reject(new Error('Socket closed unexpectedly'))) as object;
+  const outcomes: boolean[] = [];
+  for (const client of [failing(), Object.assign(failing(), { masters: [], slots: [] })]) {
+    const guard = guardRedis(client as never, { feature: 'test', deadlineMs: 100 });
+    for (const _ of [1, 2, 3]) {
+      await expect(guard.run(get)).rejects.toMatchObject(UNAVAILABLE);
+      outcomes.push(guard.isUsable());
+    }
+  }
+  expect(outcomes).toEqual([false, false, false, true, true, false]);
+});
+
 test('a client that throws or rejects with anything fails the call, not the process', async () => {
   const throwing = guardRedis(
     fake(() => {

@@ -335,6 +335,16 @@ describe('a response', () => {
     expect([headersSent, reply.status, reply.text]).toEqual([true, 201, 'first']);
   });
 
+  it('of a session that never looks the same twice leaves all the same', async () => {
+    const { app } = await start({
+      '/': (req, res) => {
+        Object.defineProperty(req.session, 'chance', { enumerable: true, get: Math.random });
+        res.end('answered');
+      },
+    });
+    expect((await app.get('/', signedIn)).text).toBe('answered');
+  });
+
   it('of a client that went away is still worth a save', async () => {
     const mayAnswer = barrier();
     const isClosed = barrier();
