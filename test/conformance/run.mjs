@@ -11,6 +11,7 @@ import { newFolder } from '../../demo-app/setup/folders.mjs';
 import { ensureInstalled } from '../../demo-app/setup/install.mjs';
 import { reason, say } from '../../demo-app/setup/log.mjs';
 import { howToGetRedis, startRedis } from '../../demo-app/setup/redis.mjs';
+import { watchOver } from '../../demo-app/setup/watchdog.mjs';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const SUITE = fileURLToPath(new URL('suite-process.mjs', import.meta.url));
@@ -81,6 +82,8 @@ async function judge(setting, redisUrl) {
  */
 async function runSuite(setting, redisUrl, only) {
   const folder = newFolder('conformance');
+  // Removed when we end, however we do.
+  watchOver({ folder });
   const namespace = folder.slice(-12).replace(/[^A-Za-z0-9]/g, '-');
   const order = JSON.stringify({ ...setting, redisUrl, folder, namespace, only });
   const child = fork(SUITE, [order], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
