@@ -11,7 +11,7 @@ const CLOSING: ReadonlySet<PropertyKey> = new Set(['destroy', 'destroySoon', 're
 export function closeLater(req: IncomingMessage, later: (close: () => void) => void): () => void {
   const { socket } = req;
   const decoy = decoyOf(socket, function putOff() {
-    later(() => void socket.destroy());
+    later(() => void req.socket.destroy());
     return socket;
   });
   req.socket = decoy;

@@ -6,6 +6,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import express, { type RequestHandler, type Response } from 'express';
+import { responseCache } from 'express-redis-suite/response-cache';
 import { sessions } from 'express-redis-suite/session';
 import { answerTo, carelessHandlers } from '../support/careless-handlers.js';
 import { onTestEnd } from '../support/cleanup.js';
@@ -511,5 +512,10 @@ describe('a handler that changes its session', () => {
 
   it.each(whole)('and %s is answered for as without a session', async (_name, handler) => {
     expect(await answerTo(handler, [make(), change])).toEqual(await answerTo(handler, []));
+  });
+
+  it.each(whole)('and %s is so behind a response cache, too', async (_name, handler) => {
+    const cache = responseCache({ client, namespace: prefix });
+    expect(await answerTo(handler, [make(), change, cache])).toEqual(await answerTo(handler, []));
   });
 });
