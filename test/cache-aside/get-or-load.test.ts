@@ -115,6 +115,13 @@ describe.each(Object.keys(kinds))('a cache %s', (kind) => {
     expect(await cautious.getOrLoad('user:43', () => 'Bob')).toBe('Bob');
   });
 
+  it('takes a missing row as missing for no longer than a row is kept', async () => {
+    const short = await open({ ttlMs: 60 });
+    await short.getOrLoad('user:43', () => null);
+    await sleep(90);
+    expect(await short.getOrLoad('user:43', () => 'Bob')).toBe('Bob');
+  });
+
   it('does not keep missing rows with missTtlMs: 0', async () => {
     const never = await open({ missTtlMs: 0 });
     expect(await never.getOrLoad('user:43', () => undefined)).toBeUndefined();

@@ -172,6 +172,25 @@ describe('notifications of Postgres', () => {
     await until(async () => (await cache.get('covered')) === undefined, 2_000);
   });
 
+  it('that come after the end purge nothing', async () => {
+    let hear: (payload: string) => void = () => {};
+    const sql: NotifyOptions['sql'] = {
+      async listen(_channel, onNotify, onListen) {
+        hear = onNotify;
+        onListen();
+        return { unlisten: async () => {} };
+      },
+    };
+    const keysOf = jest.fn<NonNullable<NotifyOptions['keysOf']>>(() => []);
+    const listening = await listen({ sql, keysOf });
+    const change = JSON.stringify({ table: 'users', op: 'UPDATE', keys: [{ id: '42' }] });
+    hear(change);
+    expect(keysOf).toHaveBeenCalledTimes(1);
+    await listening.close();
+    hear(change);
+    expect(keysOf).toHaveBeenCalledTimes(1);
+  });
+
   it('leave out the changes that `when` leaves out', async () => {
     const when = "current_setting('application_name') <> 'own'";
     await psql.unsafe(notifyTriggerSql({ schema, table: 'users', channel, when: 'false' }));

@@ -388,6 +388,18 @@ describe('A limiter without HTTP', () => {
     expect(await limiter.peek('job')).not.toHaveProperty('token');
   });
 
+  test.each(Object.entries(windows))(
+    'gives a hit back once, also out of an entry of many, with %s',
+    async (_place, where) => {
+      const limiter = rateLimit({ ...(await where()), limit: 3, windowMs: 60_000, resolution: 1 });
+      const { token } = await limiter.consume('job');
+      await limiter.consume('job');
+      expect(await limiter.refund(token as NonNullable<typeof token>)).toBe(true);
+      expect(await limiter.refund(token as NonNullable<typeof token>)).toBe(false);
+      expect(await limiter.peek('job')).toMatchObject({ used: 1 });
+    },
+  );
+
   test.each(Object.entries(windows))('counts no more than 1e14 units with %s', async (_place, where) => {
     const limiter = rateLimit({ ...(await where()), limit: 1e16 });
     const tooMuch = { code: 'ERS_INVALID_OPTION', message: expect.stringContaining('cost: ') };

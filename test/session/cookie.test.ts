@@ -39,6 +39,26 @@ describe('the cookie', () => {
     expect((await cookieWith({ proxy: true })).cookie).not.toMatch(/Secure/);
   });
 
+  it('is not Secure by the word of a proxy that sessions() is told not to trust, though the app trusts it', async () => {
+    const secureBy = async (proxy?: boolean) => {
+      const options = {
+        client: await connect(),
+        prefix: `${uniqueNamespace()}:`,
+        secret: SECRET,
+        ...PATIENT,
+      };
+      const trusting = express().set('trust proxy', 1);
+      trusting.use(sessions({ ...options, ...(proxy === undefined ? {} : { proxy }) }), (req, res) => {
+        Object.assign(req.session, { user: 'ada' });
+        res.end();
+      });
+      const reply = await (await serve(trusting)).get('/', overTls);
+      return reply.headers['set-cookie']?.[0]?.includes('; Secure');
+    };
+    expect(await secureBy()).toBe(true);
+    expect(await secureBy(false)).toBe(false);
+  });
+
   it('has 128 bits of randomness and more', async () => {
     const { reply } = await cookieWith({});
     expect(Buffer.from(reply.json().id, 'base64url').length * 8).toBeGreaterThanOrEqual(128);
