@@ -1,5 +1,5 @@
 /** What counts as a session among the values found in Redis, which somebody may have tampered with. */
-import session, { type SessionData } from 'express-session';
+import type { SessionData } from 'express-session';
 import { isTooDeep } from '../core/depth.js';
 
 /**
@@ -19,12 +19,10 @@ export function asSession(value: unknown, json?: string): SessionData | undefine
 /**
  * The cookie of stored data with nothing in it but a cookie's attributes.
  *
- * express-session copies every field onto its `Cookie`, where one called `serialize` or `maxAge` would do harm. Data that
- * was stored without a cookie gets an ordinary one.
+ * express-session copies every field onto its `Cookie`, where one called `serialize` or `maxAge` would do harm.
  */
 export function cookieOf(data: SessionData): SessionData['cookie'] {
-  const stored = data.cookie as unknown as Record<string, unknown> | undefined;
-  if (stored === undefined) return new session.Cookie();
+  const stored = data.cookie as unknown as Json;
   const cookie: Json = {};
   for (const [name] of ATTRIBUTES) if (stored[name] !== undefined) cookie[name] = stored[name];
   return cookie as unknown as SessionData['cookie'];

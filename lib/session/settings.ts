@@ -69,7 +69,7 @@ export function resolveSettings(options: SessionsOptions): SessionsSettings {
   requireSoundName(name, options.cookie);
   // express-session itself says in production what a MemoryStore means.
   const store =
-    client === undefined ? new expressSession.MemoryStore() : new RedisSessionStore({ ...options, client });
+    client === undefined ? new expressSession.MemoryStore() : new TolerantStore({ ...options, client });
   const cookie = withDefaults(options.cookie, proxy);
   // Over Redis the gate says which responses carry the cookie, and withholds it from the others.
   const willSend = store instanceof RedisSessionStore || rolling;
@@ -92,4 +92,14 @@ export function resolveSettings(options: SessionsOptions): SessionsSettings {
     isRolling: rolling === true,
     isProduction: process.env.NODE_ENV === 'production',
   };
+}
+
+/** Data that was stored without a cookie gets an ordinary one, where express-session by itself answers 500. */
+class TolerantStore extends RedisSessionStore {
+  override createSession(
+    ...[req, data]: Parameters<Store['createSession']>
+  ): ReturnType<Store['createSession']> {
+    data.cookie ??= new expressSession.Cookie();
+    return super.createSession(req, data);
+  }
 }

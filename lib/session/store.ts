@@ -143,7 +143,8 @@ export class RedisSessionStore extends RedisStore {
   /** express-session's: makes the request's session of what `get` returned. */
   override createSession(req: Request, data: SessionData): Session & SessionData {
     const known = this.#records.known.of(data);
-    data.cookie = cookieOf(data);
+    // Data that was stored without a cookie is express-session's to refuse.
+    if (data.cookie !== undefined) data.cookie = cookieOf(data);
     const session = super.createSession(req, data);
     if (known === undefined) return session;
     this.#records.users?.noteRead(session.id, session, known);

@@ -108,18 +108,6 @@ describe.each(Object.entries(middlewares))('under %s', (_, make) => {
     }
   });
 
-  it('data that was stored without a cookie gets one', async () => {
-    await client.set(key, '{"user":"ada"}', { PX: A_MINUTE });
-    const app = await serve(appWith(make(), commonActs));
-    expect((await app.get('/read', { cookie: cookieOf('id') })).json()).toEqual({ user: 'ada', id: 'id' });
-    await app.get('/write/cart/apple', { cookie: cookieOf('id') });
-    expect(await stored(client, key)).toMatchObject({
-      user: 'ada',
-      cart: 'apple',
-      cookie: expect.any(Object),
-    });
-  });
-
   it.each([
     ['', '"a":[{}],"__proto__":{"isAdmin":true}'],
     [', escaped', '"a":[{}],"\\u005f_proto__":{"isAdmin":true}'],
@@ -155,6 +143,25 @@ describe.each(Object.entries(middlewares))('under %s', (_, make) => {
     const app = await serve(appWith(make(), commonActs));
     expect((await app.get('/read', { cookie: header })).json()).not.toHaveProperty('user');
   });
+});
+
+it('under sessions() data that was stored without a cookie gets one', async () => {
+  await client.set(key, '{"user":"ada"}', { PX: A_MINUTE });
+  const app = await serve(appWith(middlewares['sessions()'](), commonActs));
+  expect((await app.get('/read', { cookie: cookieOf('id') })).json()).toEqual({ user: 'ada', id: 'id' });
+  await app.get('/write/cart/apple', { cookie: cookieOf('id') });
+  expect(await stored(client, key)).toMatchObject({
+    user: 'ada',
+    cart: 'apple',
+    cookie: expect.any(Object),
+  });
+});
+
+it('under express-session data that was stored without a cookie is its error, as with any store', async () => {
+  await new RedisSessionStore({ client, prefix, ...PATIENT }).set('id', { user: 'ada' } as never);
+  const app = await serve(appWith(middlewares['express-session with the store'](), commonActs));
+  const reply = await app.get('/read', { cookie: cookieOf('id') });
+  expect([reply.status, reply.text]).toEqual([500, expect.stringContaining('Cannot read prop')]);
 });
 
 describe('what an app says of its cookie', () => {
