@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { FillStore, Lease, Found as Value } from '../fill/store.js';
+import { Debts } from './debts.js';
 import { decoderOfCopies, decoderOfOwnBytes } from './decoder.js';
 import { type Entry, encodeEntry } from './entry.js';
 import { namesKept, unionOf, type VaryNames, variantField } from './vary.js';
@@ -64,23 +65,18 @@ export interface ShelfOptions {
   readonly readsOwnMemory: boolean;
 }
 
-type Forgetting = 'drop' | 'expire' | 'purgeTag' | 'expireTag';
-
 /** No entry, so a miss. */
 const NOTHING = Buffer.alloc(0);
 const VARY_FIELD = 'vary';
 /** What a process that dies while its handler runs costs those who wait; less than they are willing to wait. */
 const LEASE_MS = 4_000;
 const MAX_REMEMBERED = 10_000;
-const MAX_OWED_TAGS = 1_000;
 
 export function openShelf(options: ShelfOptions): Shelf {
   const { store, vary: always, maxVariants, ignoresLanguageOrder, readsOwnMemory } = options;
   const limit = { maxValues: maxVariants, spare: VARY_FIELD };
   const remembered = new LRUCache<string, VaryNames>({ max: MAX_REMEMBERED });
-  /** What could not be forgotten while Redis was away. */
-  const owedKeys = new LRUCache<string, Forgetting>({ max: MAX_REMEMBERED });
-  const owedTags = new LRUCache<string, Forgetting>({ max: MAX_OWED_TAGS });
+  const debts = new Debts(store);
   const fieldFor = (names: VaryNames, headers: IncomingHttpHeaders) =>
     variantField(names, headers, ignoresLanguageOrder);
   const decodeBytes = readsOwnMemory ? decoderOfOwnBytes() : decoderOfCopies();
@@ -98,7 +94,7 @@ export function openShelf(options: ShelfOptions): Shelf {
   }
 
   function look(key: string, headers: IncomingHttpHeaders): Found | undefined {
-    if (store.look === undefined || owedKeys.has(key) || owedTags.size > 0) return undefined;
+    if (store.look === undefined || debts.mayConcern(key)) return undefined;
     const vary = remembered.get(key) ?? always;
     const variant = fieldFor(vary, headers);
     const [kept, value] = store.look(key, [VARY_FIELD, variant])?.values ?? [];
@@ -108,7 +104,7 @@ export function openShelf(options: ShelfOptions): Shelf {
   }
 
   async function find(key: string, headers: IncomingHttpHeaders): Promise<Found> {
-    if (owedKeys.size > 0 || owedTags.size > 0) await payDebts(key);
+    if (debts.mayConcern(key)) await debts.pay(key);
     const assumed = remembered.get(key) ?? always;
     const variant = fieldFor(assumed, headers);
     const [kept, value] = (await store.read(key, [VARY_FIELD, variant])).values;
@@ -182,38 +178,15 @@ export function openShelf(options: ShelfOptions): Shelf {
     return () => clearInterval(timer);
   }
 
-  /** What fails is made good before this process reads what it concerns. */
-  async function forget(act: Forgetting, name: string): Promise<void> {
-    const debts = act.endsWith('Tag') ? owedTags : owedKeys;
-    try {
-      await store[act](name);
-      if (debts.get(name) === act) debts.delete(name);
-    } catch (error) {
-      if (!isHard(debts.get(name))) debts.set(name, act);
-      throw error;
-    }
-  }
-
-  /** No page says beforehand which tags it carries. */
-  async function payDebts(key: string): Promise<void> {
-    const act = owedKeys.get(key);
-    if (act !== undefined) await forget(act, key);
-    if (owedTags.size > 0) await Promise.all([...owedTags].map(([tag, act]) => forget(act, tag)));
-  }
-
   return {
     look,
     find,
     reserve,
     changeOf: store.changeOf ?? ((_key, withinMs) => sleep(withinMs, undefined, { ref: false })),
     matches: (entry, headers) => entry.variant === fieldFor(entry.vary, headers),
-    drop: (key) => forget('drop', key),
-    expire: (key) => forget('expire', key),
-    purgeTag: (tag) => forget('purgeTag', tag),
-    expireTag: (tag) => forget('expireTag', tag),
+    drop: (key) => debts.forget('drop', key),
+    expire: (key) => debts.forget('expire', key),
+    purgeTag: (tag) => debts.forget('purgeTag', tag),
+    expireTag: (tag) => debts.forget('expireTag', tag),
   };
-}
-
-function isHard(act: Forgetting | undefined): boolean {
-  return act === 'drop' || act === 'purgeTag';
 }

@@ -76,6 +76,28 @@ it('what could not be forgotten while Redis was away is forgotten before it is r
   }
 });
 
+it('what one process could not forget while Redis was away from it, it forgets for all others as soon as it is back', async () => {
+  const server = await RedisServer.start();
+  const wire = await wireTo(server.port);
+  const namespace = uniqueNamespace();
+  const options = { namespace, deadlineMs: 100, key: () => 'page', tags: ['all'] };
+  const openOn = async (url: string) =>
+    expressSite({ ...options, client: await connect(url) }, (_req, res, run) =>
+      res.writeHead(200, fresh).end(`run ${run}`),
+    );
+  const [cutOff, other] = [await openOn(wire.url), await openOn(server.url)];
+  for (const forget of [() => cutOff.send('/', { method: 'POST' }), () => cutOff.cache.purgeTags('all')]) {
+    await until(async () => isHit(await other.get('/')));
+    wire.swallow();
+    await forget().catch(() => {});
+    expect(isHit(await other.get('/'))).toBe(true);
+    wire.mend();
+    wire.reset();
+    // Nobody asks the process that owes it.
+    await until(async () => !isHit(await other.get('/')));
+  }
+});
+
 it('tags that could not be purged while Redis was away are purged before anything is read again', async () => {
   const server = await RedisServer.start();
   const client = await connect(server.url);
