@@ -8,10 +8,6 @@ export interface Effort {
   readonly connections: number;
 }
 
-/** No scenario takes much longer, however slow a contender or the machine; of so few rounds a median still says something. */
-const ENOUGH_MS = 90_000;
-const FEWEST_ROUNDS = 5;
-
 export interface Scenario {
   readonly name: string;
   /** The status of every measured answer; anything else ends the bench. */
@@ -48,9 +44,7 @@ export async function measure(
       await load.send({ port: contender.port, requests, count: warmUpRequests, connections }),
     );
   }
-  const enoughAt = performance.now() + ENOUGH_MS;
-  for (let round = 1; round <= effort.rounds; round += 1) {
-    if (round > FEWEST_ROUNDS && performance.now() > enoughAt) break;
+  for (const round of roundsUpTo(effort.rounds)) {
     say(`${scenario.name}: round ${round} of ${effort.rounds}`);
     // Who always comes after the heaviest one pays for it: a third more, in bodies of 100 KB.
     for (const contender of shuffled(contenders)) await measureOnce(contender);
@@ -68,6 +62,18 @@ export async function measure(
     cpuMicros.push((after.cpuMicros - before.cpuMicros) / outcome.sent);
     requestsPerSecond.push((outcome.sent / outcome.durationMs) * 1000);
     p99Ms.push(outcome.p99Ms);
+  }
+}
+
+/** However slow a contender or the machine, it takes not much longer; of so few rounds a median still says something. */
+const ENOUGH_MS = 90_000;
+const FEWEST_ROUNDS = 3;
+
+export function* roundsUpTo(most: number): Generator<number> {
+  const enoughAt = performance.now() + ENOUGH_MS;
+  for (let round = 1; round <= most; round += 1) {
+    if (round > FEWEST_ROUNDS && performance.now() > enoughAt) return;
+    yield round;
   }
 }
 

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Extra, Stage } from '../plan.js';
 import { type Command, connect } from '../redis-view.js';
+import { roundsUpTo } from '../rounds.js';
 import { ratioOf, spellSpread, spreadOf } from '../statistics.js';
 import { commandFor, flexible, OURS, ours, PEER, peer } from './contenders.js';
 
@@ -38,7 +39,7 @@ export async function speedInRedis(limit: number, { redisUrl, isQuick, say }: St
   const steadySpeeds: Speeds = { callsPerSecond: [], scriptMicros: [], cpuMicros: [] };
   const calls = clients * CALLS_PER_CLIENT;
   try {
-    for (let round = 1; round <= rounds; round += 1) {
+    for (const round of roundsUpTo(rounds)) {
       say(`redis-benchmark: round ${round} of ${rounds}`);
       for (const [name, command] of commands) {
         await benchmarkOnce(command, { clients, calls }, redisUrl, speeds.get(name) as Speeds);
