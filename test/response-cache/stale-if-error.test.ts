@@ -59,6 +59,13 @@ const failures: [string, Handler][] = [
       throw new Error('no database');
     },
   ],
+  [
+    'writes the heads of two errors',
+    (_req, res) => {
+      res.writeHead(503, { 'X-Error': 'yes' });
+      res.writeHead(500, { 'X-Error': 'yes' }).end('no');
+    },
+  ],
   ['closes the connection', (_req, res) => res.socket?.destroy()],
   [
     'closes the connection later, with headers set',
