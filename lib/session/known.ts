@@ -1,5 +1,6 @@
 /** What a request knows of the session it was given: enough to tell, when it saves, what changed and who changed it. */
 import type { Session, SessionData } from 'express-session';
+import type { MovedEnd } from './cookie-end.js';
 import { type CookieLifetimeMs, cookieLifetimeMs, isLifetimeChanged } from './lifetime.js';
 
 export interface Known {
@@ -18,6 +19,8 @@ export interface Known {
   readonly isSlid: boolean;
   /** When the browser's cookie is due to be sent again, in milliseconds since 1970. */
   readonly renewAtMs: number;
+  /** Of data that `read` returned, if the date in its cookie was moved. */
+  readonly end?: MovedEnd | undefined;
   /** Whether this request saved it, and not just read it. */
   readonly isSaved: boolean;
   /** It was destroyed or regenerated meanwhile: nothing may bring it back. */

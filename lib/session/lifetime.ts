@@ -77,11 +77,13 @@ export function cookieLifetimeMs(session: Partial<SessionData>): CookieLifetimeM
 /**
  * When the browser's cookie has had half its life, in milliseconds since 1970; never for one without an end.
  *
- * A cookie goes out with each save, and only then; so what is stored is what the browser has.
+ * A cookie goes out with each save, and only then; so what is stored is what the browser has. Other stores may move the
+ * date, so a session that is taken over from one is due at once.
  */
-export function renewAtMsOf({ cookie }: Partial<SessionData>): number {
+export function renewAtMsOf({ cookie }: Partial<SessionData>, isAdopted = false): number {
   const [lifetimeMs, expires] = [cookie?.originalMaxAge, cookie?.expires];
   if (typeof lifetimeMs !== 'number' || !expires) return Number.POSITIVE_INFINITY;
+  if (isAdopted) return 0;
   return new Date(expires).getTime() - lifetimeMs / 2;
 }
 

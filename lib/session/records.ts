@@ -4,6 +4,7 @@ import { type Guard, guardRedis } from '../core/guard.js';
 import type { ReplyType } from '../core/redis.js';
 import { runScript, type Script } from '../core/script.js';
 import type { Codec } from './codec.js';
+import { moveEnd, withSentEnd } from './cookie-end.js';
 import { contentsOf, FRESHLY_SAVED, isOfRequest, Knowledge, NEVER_STORED } from './known.js';
 import {
   absoluteLeftMs,
@@ -95,7 +96,8 @@ export class Records {
       user: this.users?.userAtLoad(data),
       idleMs,
       isSlid: isSlid === 1,
-      renewAtMs: this.lifetimes.slides ? renewAtMsOf(data) : Number.POSITIVE_INFINITY,
+      renewAtMs: this.lifetimes.slides ? renewAtMsOf(data, found === null) : Number.POSITIVE_INFINITY,
+      end: isSlid === 1 ? moveEnd(data, Date.now()) : undefined,
       isSaved: false,
       isGone: false,
     });
@@ -109,9 +111,10 @@ export class Records {
     const contents = isLive ? contentsOf(session) : '';
     const lifetimeMs = cookieLifetimeMs(session);
     const user = this.users?.userOf(session);
-    const createdMs = this.known.of(session)?.createdMs ?? this.#beginningOf(session);
+    const { createdMs = this.#beginningOf(session), end } = this.known.of(session) ?? NEVER_STORED;
     const remainingMs = this.#saving.endsInMs(session, createdMs);
-    const encoded = Promise.resolve(this.codec.encode(session, { createdMs, id: name.id }));
+    const text = this.codec.encode(withSentEnd(session, end), { createdMs, id: name.id });
+    const encoded = Promise.resolve(text);
     // It may fail while this waits for its turn; it is awaited then.
     encoded.catch(() => {});
     await this.#turns.take(sid, async () => {

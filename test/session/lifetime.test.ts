@@ -288,3 +288,34 @@ describe('a lifetime', () => {
     expect(isLifetimeChanged(before, after)).toBe(isChanged);
   });
 });
+
+describe('the date in a cookie', () => {
+  const soon = () => new Date(Date.now() + 0.2 * AN_HOUR).toISOString();
+  const dateIn = (session: unknown) => new Date((session as SessionData).cookie.expires as never).getTime();
+
+  it('is shown as far away as the read has moved the end of the session, and stored as the browser has it', async () => {
+    const expires = soon();
+    await plant(client, key, { user: 'ada' }, { expires });
+    const store = storeWith();
+    const data = (await store.get('id')) as SessionData;
+    expect(Math.abs(dateIn(data) - Date.now() - AN_HOUR)).toBeLessThan(A_MINUTE);
+    await store.set('id', Object.assign(data, { user: 'alan' }));
+    expect(await stored(client, key)).toMatchObject({ user: 'alan', cookie: { expires } });
+  });
+
+  it('is stored as somebody sets it', async () => {
+    await plant(client, key, { user: 'ada' }, { expires: soon() });
+    const store = storeWith();
+    const data = (await store.get('id')) as SessionData;
+    const later = new Date(Date.now() + TWO_WEEKS);
+    data.cookie.expires = later;
+    await store.set('id', data);
+    expect(dateIn(await stored(client, key))).toBe(later.getTime());
+  });
+
+  it('stays where it is when nothing is slid', async () => {
+    const expires = soon();
+    await plant(client, key, { user: 'ada' }, { expires });
+    expect(dateIn(await storeWith({ disableTouch: true }).get('id'))).toBe(Date.parse(expires));
+  });
+});

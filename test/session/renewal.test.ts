@@ -1,6 +1,8 @@
 /** The browser's cookie lives as long as its session does: it is sent again when half its life is over, privately. */
+import { promisify } from 'node:util';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { sessions } from 'express-redis-suite/session';
+import { MemoryStore } from 'express-session';
 import { serve } from '../support/http.js';
 import { connect, type TestClient, uniqueNamespace } from '../support/redis.js';
 import {
@@ -73,6 +75,16 @@ describe('a response that only reads', () => {
     expect(JSON.parse(text)).toMatchObject({ user: 'ada' });
     const again = (await app.get('/read', signedIn)).headers;
     expect([again['set-cookie'], again['cache-control']]).toEqual([undefined, undefined]);
+  });
+
+  it('sends the cookie of a session that came from another store, which may have moved its date', async () => {
+    const old = new MemoryStore();
+    const cookie = { originalMaxAge: AN_HOUR, expires: new Date(Date.now() + AN_HOUR).toISOString() };
+    await promisify(old.set).call(old, 'id', { cookie, user: 'ada' } as never);
+    const { app } = await start({ migrateFrom: old });
+    const answers = [await app.get('/read', signedIn), await app.get('/read', signedIn)];
+    expect(answers.map(({ headers }) => headers['set-cookie']?.length)).toEqual([1, undefined]);
+    expect(answers[1]?.json()).toMatchObject({ user: 'ada' });
   });
 
   it('leaves the cookie alone before', async () => {
