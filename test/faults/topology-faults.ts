@@ -1,13 +1,14 @@
 /** What can go wrong where there are several: a failover, a node that dies, slots that move from node to node. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ask } from '../support/redis.js';
+import { ask, connect } from '../support/redis.js';
 import type { RedisServer } from '../support/redis-server.js';
 import type { RedisSentinel } from '../support/redis-topologies.js';
 import { until } from '../support/until.js';
-import type { Fault, Scene } from './harness.js';
+import type { Fault } from './harness.js';
 
 const TAKEN_OVER_WITHIN_MS = 20_000;
 const REJOINED_WITHIN_MS = 20_000;
+const BETWEEN_LOOKS_MS = 250;
 /** Up to the clients, none of which is connectRedis'. */
 const IN_USE_WITHIN_MS = 3_000;
 /** A slot is in between for so long: some of its keys are here, some there. */
@@ -52,7 +53,11 @@ function nodeKilled(client: 'node-redis cluster' | 'ioredis cluster'): Fault {
       await redis.kill();
       await sleep(2_000);
       await redis.restart();
-      await until(cluster.isWell, REJOINED_WITHIN_MS);
+      await until(async () => {
+        // A look takes work, which the app would have to wait for.
+        await sleep(BETWEEN_LOOKS_MS);
+        return cluster.isWell();
+      }, REJOINED_WITHIN_MS);
     },
   };
 }
@@ -63,41 +68,49 @@ function resharded(client: 'node-redis cluster' | 'ioredis cluster'): Fault {
     ground: 'cluster',
     client,
     inUseWithinMs: IN_USE_WITHIN_MS,
-    async strike(scene) {
-      const [one, other] = scene.cluster.nodes as [RedisServer, RedisServer];
-      await moveKeys(scene, one, other);
-      await moveKeys(scene, other, one);
+    async strike({ cluster }) {
+      // A connection for each command would take more work than the app's requests.
+      const nodes = await Promise.all(cluster.nodes.map(nodeOf));
+      const [one, other] = nodes as [Node, Node];
+      await moveKeys(nodes, one, other);
+      await moveKeys(nodes, other, one);
     },
   };
 }
 
+interface Node {
+  readonly id: string;
+  readonly port: number;
+  ask(...command: string[]): Promise<unknown>;
+}
+
+async function nodeOf({ url, port }: RedisServer): Promise<Node> {
+  const client = await connect(url);
+  const askIt = (...command: string[]) => client.sendCommand(command);
+  return { id: String(await askIt('CLUSTER', 'MYID')), port, ask: askIt };
+}
+
 /** As redis-cli --cluster reshard does it, slot by slot, while they are in use. */
-async function moveKeys({ cluster }: Scene, from: RedisServer, to: RedisServer): Promise<void> {
-  const [fromId, toId] = await Promise.all([idOf(from), idOf(to)]);
+async function moveKeys(nodes: readonly Node[], from: Node, to: Node): Promise<void> {
   for (const slot of await slotsInUse(from)) {
-    await ask(to.url, ['CLUSTER', 'SETSLOT', slot, 'IMPORTING', fromId]);
-    await ask(from.url, ['CLUSTER', 'SETSLOT', slot, 'MIGRATING', toId]);
+    await to.ask('CLUSTER', 'SETSLOT', slot, 'IMPORTING', from.id);
+    await from.ask('CLUSTER', 'SETSLOT', slot, 'MIGRATING', to.id);
     await sleep(IN_BETWEEN_MS);
     for (let keys = await keysIn(from, slot); keys.length > 0; keys = await keysIn(from, slot)) {
-      await ask(from.url, ['MIGRATE', '127.0.0.1', String(to.port), '', '0', '5000', 'KEYS', ...keys]);
+      await from.ask('MIGRATE', '127.0.0.1', String(to.port), '', '0', '5000', 'KEYS', ...keys);
       await sleep(IN_BETWEEN_MS);
     }
-    for (const node of [to, from, ...cluster.nodes])
-      await ask(node.url, ['CLUSTER', 'SETSLOT', slot, 'NODE', toId]);
+    for (const node of [to, from, ...nodes]) await node.ask('CLUSTER', 'SETSLOT', slot, 'NODE', to.id);
   }
 }
 
-async function idOf({ url }: RedisServer): Promise<string> {
-  return String(await ask(url, ['CLUSTER', 'MYID']));
-}
-
-async function slotsInUse({ url }: RedisServer): Promise<ReadonlySet<string>> {
-  const keys = (await ask(url, ['KEYS', '*'])) as string[];
-  const slots = await Promise.all(keys.map((key) => ask(url, ['CLUSTER', 'KEYSLOT', key])));
+async function slotsInUse(node: Node): Promise<ReadonlySet<string>> {
+  const keys = (await node.ask('KEYS', '*')) as string[];
+  const slots = await Promise.all(keys.map((key) => node.ask('CLUSTER', 'KEYSLOT', key)));
   return new Set(slots.map(String));
 }
 
 /** Three at a time, so that a slot is in between for a while. */
-async function keysIn({ url }: RedisServer, slot: string): Promise<string[]> {
-  return (await ask(url, ['CLUSTER', 'GETKEYSINSLOT', slot, '3'])) as string[];
+async function keysIn(node: Node, slot: string): Promise<string[]> {
+  return (await node.ask('CLUSTER', 'GETKEYSINSLOT', slot, '3')) as string[];
 }
