@@ -4,6 +4,7 @@ import { failureOf } from '../core/errors.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: as connect-redis and express-session type it
 export type Callback = (error?: any, data?: any) => any;
+
 /** A callback is called once, even one that throws; what it throws rejects the promise. */
 export function answer<T>(work: Promise<T>, cb: Callback | undefined): Promise<T> {
   if (cb !== undefined) return callBack(work, cb);

@@ -51,7 +51,7 @@ export async function wireTo(port: number): Promise<Wire> {
     near.on('data', (data) => pair.isDead || far.write(data));
     far.on('data', (data) => {
       if (pair.isDead) return;
-      if (delayMs > 0 || pair.held.length > 0) return void hold(pair, data, delayMs);
+      if (delayMs > 0) return hold(pair, data, delayMs);
       const passed = data.subarray(0, pair.bytesLeft);
       pair.bytesLeft -= passed.length;
       pair.isDead = passed.length < data.length;
@@ -74,6 +74,7 @@ export async function wireTo(port: number): Promise<Wire> {
       if (hasPacketFilter && mode === 'swallow') nft(`delete table inet wire${address.port}`);
       mode = 'pass';
       delayMs = 0;
+      for (const pair of pairs) while (pair.held.length > 0) passNext(pair);
       breaksAfter = Number.POSITIVE_INFINITY;
     },
     swallow() {
@@ -108,12 +109,14 @@ interface Pair {
   readonly held: Buffer[];
 }
 
-function hold({ near, held }: Pair, data: Buffer, delayMs: number): void {
-  held.push(data);
-  setTimeout(function pass() {
-    const next = held.shift() as Buffer;
-    if (!near.destroyed) near.write(next);
-  }, delayMs).unref();
+function hold(pair: Pair, data: Buffer, delayMs: number): void {
+  pair.held.push(data);
+  setTimeout(passNext, delayMs, pair).unref();
+}
+
+function passNext({ near, held }: Pair): void {
+  const next = held.shift();
+  if (next !== undefined && !near.destroyed) near.write(next);
 }
 
 function dropPackets(port: number): void {
