@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Session, SessionData } from 'express-session';
 import { promised } from './answer.js';
 import type { SessionRequest } from './request.js';
-import { RedisSessionStore } from './store.js';
+import type { RedisSessionStore } from './store.js';
 
 /** What a session holds of the user; declare it on `SessionData` of express-session. */
 export type SessionFields = Omit<Partial<SessionData>, 'cookie'>;
@@ -18,9 +18,8 @@ export type SessionFields = Omit<Partial<SessionData>, 'cookie'>;
  * user's sessions were revoked while this was under way (ERS_SESSION_REVOKED; with the store's option `userId`).
  */
 export async function login(req: IncomingMessage, fields: SessionFields): Promise<void> {
-  const { sessionStore: store } = req as SessionRequest;
   const old = sessionOf(req);
-  const admission = store instanceof RedisSessionStore ? store.admit(fields) : undefined;
+  const admission = redisStoreOf(req)?.admit(fields);
   // It is awaited once there is a new session: a request must not go on while its session is being exchanged.
   admission?.catch(() => {});
   await promised((done) => old.regenerate(done));
@@ -40,13 +39,19 @@ export async function login(req: IncomingMessage, fields: SessionFields): Promis
 /** Destroys the session. Rejects when Redis is in trouble: then nobody is logged out. */
 export async function logout(req: IncomingMessage): Promise<void> {
   const request = req as SessionRequest;
-  const { session, sessionStore } = request;
+  const { session } = request;
   if (!session) return;
-  const isStored =
-    !(sessionStore instanceof RedisSessionStore) || sessionStore.knownOf(session) !== undefined;
-  if (isStored) return promised((done) => session.destroy(done));
+  const store = redisStoreOf(req);
+  if (store === undefined || store.knownOf(session) !== undefined)
+    return promised((done) => session.destroy(done));
   // A visitor's, of which Redis knows nothing and need not be asked.
   request.session = null;
+}
+
+/** By what it can do: an app may load this package twice, as ESM and as CommonJS, and then its class is two classes. */
+function redisStoreOf(req: IncomingMessage): RedisSessionStore | undefined {
+  const store = (req as SessionRequest).sessionStore as RedisSessionStore | undefined;
+  return typeof store?.admit === 'function' ? store : undefined;
 }
 
 function sessionOf(req: IncomingMessage): Session {

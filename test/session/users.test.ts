@@ -1,5 +1,5 @@
 /** A user's sessions: listed for their owner, limited in number, ended from anywhere, on a single Redis and on a cluster. */
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import {
   login,
   logout,
@@ -165,8 +165,22 @@ describe.each(placesFor(() => cluster))('on %s', (_, place) => {
   });
 });
 
+/** As by an app that has it both as ESM and as CommonJS. */
+async function loadedAgain(): Promise<{ login: typeof login }> {
+  let again = { login };
+  await jest.isolateModulesAsync(async () => {
+    again = await import('express-redis-suite/session');
+  });
+  expect(again.login).not.toBe(login);
+  return again;
+}
+
 describe('a revocation', () => {
-  it('is not outrun by a login that began before it', async () => {
+  it.each<[string, () => Promise<{ login: typeof login }>]>([
+    ['a login', async () => ({ login })],
+    ['a login by the package, loaded a second time,', loadedAgain],
+  ])('is not outrun by %s that began before it', async (_, load) => {
+    const { login } = await load();
     const client = (await connect()) as unknown as RedisClient;
     const [started, goOn] = [barrier(), barrier()];
     const slow: Act = async (req, res, next) => {
