@@ -40,7 +40,9 @@ export function pageOf(settings: Settings, req: CacheRequest): Page {
   const isSafe = isSafeMethod(method);
   if (isSafe && hasBody(headers)) return { passBecause: 'body' };
   if (hosts.length > 0 && !hosts.includes(target.host)) return { passBecause: 'host' };
-  if (skip(req)) return { passBecause: 'skip' };
+  const isSkipped: unknown = skip(req);
+  if (isSkipped instanceof Promise) throw invalidOption('skip', isSkipped, 'Answer at once.');
+  if (isSkipped) return { passBecause: 'skip' };
   if (isSafe && hasPrecondition(headers)) return { passBecause: 'precondition' };
   const id: unknown = key === undefined ? pageId(target, req, query) : key(req);
   if (typeof id !== 'string') throw invalidOption('key', id, 'Return a string.');

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import type { ResponseCacheOptions } from 'express-redis-suite/response-cache';
 import { connect, uniqueNamespace } from '../support/redis.js';
+import { unhandledRejections } from '../support/unhandled.js';
 import { expressSite, isHit } from './site.js';
 
 const ADA = { cookie: 'sid=ada' };
@@ -174,6 +175,13 @@ describe('pages', () => {
     }
     await shop.get('/', host);
     expect(isHit(await shop.get('/', host))).toBe(true);
+  });
+
+  it('are errors where skip answers later: each would be skipped', async () => {
+    const unhandled = unhandledRejections();
+    const shop = await site(fresh, { skip: (async () => Promise.reject(new Error('no'))) as never });
+    expect((await shop.get('/')).status).toBe(500);
+    expect(unhandled).toEqual([]);
   });
 });
 
