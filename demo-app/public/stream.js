@@ -16,7 +16,7 @@ export function followStream(on) {
 
   function begin() {
     clearTimeout(timer);
-    if (source !== undefined) return;
+    if (source !== undefined || document.hidden) return;
     source = new EventSource('/dashboard/events');
     source.addEventListener('open', () => {
       show('live', 'live');
@@ -45,7 +45,7 @@ export function followStream(on) {
     else begin();
   }
   document.addEventListener('visibilitychange', heedVisibility);
-  if (!document.hidden) begin();
+  begin();
 }
 
 function show(state, text) {
